@@ -1,0 +1,3 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One file a runtime; each implements `triton_ros.core.backend` and imports its runtime lazily."""

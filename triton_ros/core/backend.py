@@ -1,0 +1,78 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The port that every framework implements, and the only thing core knows of one.
+
+Triton's four steps in Python: a `Backend` (one per runtime and process) loads a version directory
+into a `BackendModel` (the weights, one per version), which makes `ModelInstance`s (what executes;
+one thread at a time each).  Splitting weights from instances is what lets N callers share one
+ONNX Runtime session and N TensorRT contexts share one engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from triton_ros.core.model_config import InstanceGroup, ModelConfig
+from triton_ros.core.tensor import Array, TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What the model file itself says; dims include the batch dim, -1 where variable.
+
+    `batchable` is the backend's word that rows are independent when the first dim grows (an ONNX
+    file with a variable first dim everywhere; for TFLite it has to be tried out).
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    batchable: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class ModelInstance(Protocol):
+    """One executor.  Never called by two threads at the same time."""
+
+    def execute(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run one batch.
+
+        Inputs are C-contiguous arrays with the batch dim in front (if the model has one), of the
+        configured dtypes.  The outputs must not be overwritten by the next `execute`.  Raises
+        `TritonError`; anything else is reported as an internal error of this model.
+        """
+        ...
+
+    def finalize(self) -> None:
+        """Release what the instance holds; called once, after the last `execute`."""
+        ...
+
+
+class BackendModel(Protocol):
+    """The loaded weights of one version."""
+
+    @property
+    def signature(self) -> Signature: ...
+
+    def instance(self, group: InstanceGroup, device: int) -> ModelInstance:
+        """A further instance; `device` is the GPU's id, or 0 on CPU."""
+        ...
+
+    def finalize(self) -> None:
+        """Release the weights; called once, after every instance was finalized."""
+        ...
+
+
+class Backend(Protocol):
+    """One runtime."""
+
+    def load(self, config: ModelConfig, version_dir: Path) -> BackendModel:
+        """Load a version.
+
+        `config` may be incomplete (it is completed from the signature afterwards).  Raises
+        `UnsupportedError` when the runtime is not installed and `InvalidArgumentError` for a file
+        that it cannot read.
+        """
+        ...

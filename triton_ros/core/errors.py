@@ -1,0 +1,88 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The package's one exception tree: Triton's eight status codes.
+
+A foreign error (a runtime's, the parser's, the file system's) is translated into this tree once,
+where it enters.  Nothing here knows HTTP, gRPC or ROS; the skins map `code` to their own.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Code(Enum):
+    """Triton's `TRITONSERVER_Error_Code`."""
+
+    UNKNOWN = "UNKNOWN"
+    INTERNAL = "INTERNAL"
+    NOT_FOUND = "NOT_FOUND"
+    INVALID_ARG = "INVALID_ARG"
+    UNAVAILABLE = "UNAVAILABLE"
+    UNSUPPORTED = "UNSUPPORTED"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    CANCELLED = "CANCELLED"
+
+
+class TritonError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    `str(error)` is the whole message for a person; `error.code` is for a program.
+    """
+
+    code = Code.UNKNOWN
+
+    def within(self, place: str) -> TritonError:
+        """The same error with the place in front of its message: ``in ensemble 'E', ...``."""
+        return type(self)(f"{place}, {self}")
+
+
+class InternalError(TritonError):
+    """Something failed that the caller could not have prevented (a runtime raised, say)."""
+
+    code = Code.INTERNAL
+
+
+class NotFoundError(TritonError):
+    """No such model, version or file."""
+
+    code = Code.NOT_FOUND
+
+
+class InvalidArgumentError(TritonError):
+    """The caller's request is wrong: names, shapes, datatypes, values."""
+
+    code = Code.INVALID_ARG
+
+
+class ConfigError(InvalidArgumentError):
+    """A configuration is refused; the message names file, line, field and accepted values."""
+
+
+class UnavailableError(TritonError):
+    """Right request, wrong moment: model not ready, queue full, timed out, stopping."""
+
+    code = Code.UNAVAILABLE
+
+
+class UnsupportedError(TritonError):
+    """Known to Triton, not done here (or not on this machine)."""
+
+    code = Code.UNSUPPORTED
+
+
+class AlreadyExistsError(TritonError):
+    """The name is taken."""
+
+    code = Code.ALREADY_EXISTS
+
+
+class CancelledError(TritonError):
+    """The request was withdrawn before it was answered."""
+
+    code = Code.CANCELLED
+
+
+def missing_package(what: str, package: str) -> UnsupportedError:
+    """The one message for an optional runtime that is not installed."""
+    return UnsupportedError(f"{what} needs the package '{package}': pip install {package}")

@@ -1,0 +1,215 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A model's configuration as a typed value, with the field names of Triton's `ModelConfig`.
+
+Everything is checked at construction, so a `ModelConfig` that exists can be used.  Fields that
+this server does not act on yet are refused by `config_pbtxt` rather than ignored: a setting that
+does nothing is worse than one that is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from triton_ros.core.errors import ConfigError
+from triton_ros.core.tensor import TensorSpec, numpy_dtype
+
+
+class InstanceKind(Enum):
+    """Where instances run."""
+
+    KIND_AUTO = "KIND_AUTO"
+    KIND_GPU = "KIND_GPU"
+    KIND_CPU = "KIND_CPU"
+    KIND_MODEL = "KIND_MODEL"
+
+
+@dataclass(frozen=True, slots=True)
+class InputConfig:
+    """`ModelInput`: dims without the batch dim when ``max_batch_size > 0``."""
+
+    spec: TensorSpec
+    optional: bool = False
+
+    def __post_init__(self) -> None:
+        _check_spec("input", self.spec)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputConfig:
+    """`ModelOutput`; `label_filename` is relative to the model's directory."""
+
+    spec: TensorSpec
+    label_filename: str = ""
+
+    def __post_init__(self) -> None:
+        _check_spec("output", self.spec)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceGroup:
+    """`ModelInstanceGroup`: `count` executors on each of `gpus` (or on the CPU)."""
+
+    name: str = ""
+    kind: InstanceKind = InstanceKind.KIND_AUTO
+    count: int = 1
+    gpus: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ConfigError(f"instance_group.count must be 1 or more, got {self.count}")
+        if self.gpus and self.kind in (InstanceKind.KIND_CPU, InstanceKind.KIND_MODEL):
+            raise ConfigError(
+                "instance_group.gpus is for KIND_GPU and KIND_AUTO,"
+                f" this group is {self.kind.value}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicBatching:
+    """`ModelDynamicBatching`: preferred sizes, and how long the oldest request may wait for one."""
+
+    preferred_batch_size: tuple[int, ...] = ()
+    max_queue_delay_microseconds: int = 0
+    max_queue_size: int = 0
+    """`default_queue_policy.max_queue_size`: requests that may wait; 0 for no limit."""
+
+    def __post_init__(self) -> None:
+        for size in self.preferred_batch_size:
+            if size < 1:
+                raise ConfigError(
+                    f"dynamic_batching.preferred_batch_size must be 1 or more, got {size}"
+                )
+        if self.max_queue_size < 0:
+            raise ConfigError(
+                "dynamic_batching.default_queue_policy.max_queue_size must not be < 0"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleStep:
+    """`ModelEnsembling.Step`: maps a model's tensor names to the ensemble's.
+
+    `fan_out` is ours: the first dim of this step's inputs counts independent elements, any number
+    of them (none too); they are spread over the model's batches and gathered in order.
+    """
+
+    model_name: str
+    model_version: int = -1
+    input_map: Mapping[str, str] = field(default_factory=dict)
+    output_map: Mapping[str, str] = field(default_factory=dict)
+    fan_out: bool = False
+
+
+class VersionPolicyKind(Enum):
+    """Which of the version directories are served."""
+
+    LATEST = "latest"
+    ALL = "all"
+    SPECIFIC = "specific"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPolicy:
+    """`ModelVersionPolicy`; the default serves the one highest version."""
+
+    kind: VersionPolicyKind = VersionPolicyKind.LATEST
+    num_versions: int = 1
+    versions: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.num_versions < 1:
+            raise ConfigError(
+                f"version_policy.latest.num_versions must be 1 or more, got {self.num_versions}"
+            )
+
+    def select(self, available: tuple[int, ...]) -> tuple[int, ...]:
+        """The versions to serve of those on disk, ascending."""
+        ordered = tuple(sorted(available))
+        if self.kind is VersionPolicyKind.ALL:
+            return ordered
+        if self.kind is VersionPolicyKind.SPECIFIC:
+            return tuple(v for v in ordered if v in self.versions)
+        return ordered[-self.num_versions :]
+
+
+@dataclass(frozen=True, slots=True)
+class WarmupSample:
+    """`ModelWarmup`: inputs that are zero or random, run before the version is READY."""
+
+    name: str
+    batch_size: int = 1
+    count: int = 1
+    inputs: Mapping[str, TensorSpec] = field(default_factory=dict)
+    random: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """One model.  `input` and `output` may be empty until completed from the model file."""
+
+    name: str
+    backend: str = ""
+    platform: str = ""
+    max_batch_size: int = 0
+    input: tuple[InputConfig, ...] = ()
+    output: tuple[OutputConfig, ...] = ()
+    instance_group: tuple[InstanceGroup, ...] = ()
+    version_policy: VersionPolicy = VersionPolicy()
+    default_model_filename: str = ""
+    dynamic_batching: DynamicBatching | None = None
+    ensemble: tuple[EnsembleStep, ...] = ()
+    model_warmup: tuple[WarmupSample, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    stated: frozenset[str] = frozenset()
+    """The top-level fields that the file set, so that completion knows what it may fill in."""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ConfigError("name must not be empty")
+        if self.max_batch_size < 0:
+            raise ConfigError(f"max_batch_size must be 0 or more, got {self.max_batch_size}")
+        _check_unique("input", [i.spec.name for i in self.input])
+        _check_unique("output", [o.spec.name for o in self.output])
+        if self.is_ensemble != bool(self.ensemble):
+            raise ConfigError(
+                "ensemble_scheduling with at least one step and platform 'ensemble' go together"
+            )
+        self._check_batching()
+
+    def _check_batching(self) -> None:
+        if self.dynamic_batching is None:
+            return
+        if self.is_ensemble:
+            raise ConfigError("an ensemble has no dynamic_batching: its steps' models have")
+        for size in self.dynamic_batching.preferred_batch_size:
+            if "max_batch_size" in self.stated and size > self.max_batch_size:
+                raise ConfigError(
+                    "dynamic batching preferred size must be <= max batch size"
+                    f" {self.max_batch_size} for '{self.name}', got {size}"
+                )
+
+    @property
+    def is_ensemble(self) -> bool:
+        return self.platform == "ensemble"
+
+    def with_changes(self, **changes: object) -> ModelConfig:
+        """A copy with some fields replaced, checked again."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+def _check_spec(kind: str, spec: TensorSpec) -> None:
+    if not spec.name:
+        raise ConfigError(f"{kind}.name must not be empty")
+    numpy_dtype(spec.datatype)
+    for dim in spec.dims:
+        if dim < 1 and dim != -1:
+            raise ConfigError(f"{kind} '{spec.name}': dims must be 1 or more, or -1, got {dim}")
+
+
+def _check_unique(kind: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{kind} '{name}' is given twice")
