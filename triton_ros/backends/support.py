@@ -1,0 +1,121 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What every backend says in the same words: model files, parameters, inputs that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from triton_ros.core.backend import Signature
+from triton_ros.core.errors import (
+    ConfigError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnsupportedError,
+    missing_package,
+)
+from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.tensor import Array, TensorSpec, datatype_of
+
+
+def import_failure(error: ImportError, backend: str, package: str) -> UnsupportedError:
+    """What to raise when a runtime cannot be imported: not installed, or broken."""
+    if isinstance(error, ModuleNotFoundError):
+        return missing_package(f"the {backend} backend", package)
+    return UnsupportedError(f"the {backend} backend cannot import '{package}': {error}")
+
+
+def model_file(config: ModelConfig, version_dir: Path, default: str) -> Path:
+    """Where the version's file is; raises `NotFoundError` when it is not there."""
+    path = version_dir / (config.default_model_filename or default)
+    if path.is_file():
+        return path
+    found = sorted(p.name for p in version_dir.iterdir()) if version_dir.is_dir() else []
+    raise NotFoundError(
+        f"model '{config.name}': {path} does not exist"
+        f" (the version directory holds: {', '.join(found) or 'nothing'});"
+        " default_model_filename names another file"
+    )
+
+
+def integer_parameter(config: ModelConfig, name: str, default: int) -> int:
+    """A parameter that is an integer of 0 or more; raises `ConfigError` otherwise."""
+    text = config.parameters.get(name)
+    if text is None:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise ConfigError(
+            f"model '{config.name}': parameters['{name}'] must be an integer of 0 or more,"
+            f" got '{text}'"
+        )
+    return value
+
+
+def choice_parameter(
+    config: ModelConfig, name: str, default: str, accepted: tuple[str, ...]
+) -> str:
+    """A parameter that is one of a few words; raises `ConfigError` otherwise."""
+    value = config.parameters.get(name, default)
+    if value not in accepted:
+        raise ConfigError(
+            f"model '{config.name}': parameters['{name}'] must be one of"
+            f" {', '.join(accepted)}, got '{value}'"
+        )
+    return value
+
+
+def check_inputs(signature: Signature, inputs: Mapping[str, Array]) -> None:
+    """Raise `InvalidArgumentError` when names, datatypes or shapes are not the file's."""
+    names = [spec.name for spec in signature.inputs]
+    if inputs.keys() != set(names):
+        missing = [n for n in names if n not in inputs]
+        unknown = [n for n in inputs if n not in names]
+        raise InvalidArgumentError(
+            f"inputs must be {_list(names)}; missing: {_list(missing)}; unknown: {_list(unknown)}"
+        )
+    for spec in signature.inputs:
+        _check_input(spec, inputs[spec.name])
+
+
+def _check_input(spec: TensorSpec, value: Array) -> None:
+    if value.dtype != spec.dtype and datatype_of(value.dtype) != spec.datatype:
+        raise InvalidArgumentError(
+            f"input '{spec.name}' must be {spec.datatype}, got {datatype_of(value.dtype)}"
+        )
+    if not spec.accepts(value.shape):
+        raise InvalidArgumentError(
+            f"input '{spec.name}' must have the shape {list(spec.dims)} (-1: any),"
+            f" got {list(value.shape)}"
+        )
+
+
+def as_text(name: str, value: Array) -> Array:
+    """A BYTES tensor with every element a `str`; `bytes` are read as UTF-8."""
+    flat = [
+        item.decode("utf-8") if isinstance(item, bytes) else item for item in value.ravel().tolist()
+    ]
+    for item in flat:
+        if not isinstance(item, str):
+            raise InvalidArgumentError(
+                f"input '{name}': elements must be str or bytes, got {type(item).__name__}"
+            )
+    out = np.empty(len(flat), np.object_)
+    out[:] = flat
+    return out.reshape(value.shape)
+
+
+def released(name: str) -> InternalError:
+    """The error of an `execute` after `finalize`."""
+    return InternalError(f"model '{name}': this instance was released")
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "none"
