@@ -1,0 +1,36 @@
+# Everything a newcomer needs: `make demo`, `make test`.  The rest: `make help`.
+RUN := . .venv/ros_env.sh && ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
+MODELS := build/model_repository
+
+.DEFAULT_GOAL := help
+.PHONY: help env models demo test lint bench shell clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+env: ## the virtual environment in .venv, up to date
+	@command -v python3 >/dev/null || { echo "make env: python3 is missing: install it first" >&2; exit 1; }
+	@python3 tools/environment.py
+
+models: env ## the demo's models, fetched once
+	@$(RUN) python tools/get_models.py --output $(MODELS)
+
+demo: env models ## two cameras from a bag through the node, with annotated pictures
+	@$(RUN) python demo/run.py
+
+test: lint models ## linters, types, and all tests
+	@$(RUN) python -m pytest $(ARGS)
+
+lint: env ## ruff and mypy
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+
+bench: env models ## latency and throughput against the bare runtime
+	@$(RUN) python benchmarks/run.py
+
+shell: env ## a shell in which ros and triton_ros work
+	@. .venv/ros_env.sh && exec $${SHELL:-sh}
+
+clean: ## remove what was built, the environment too
+	rm -rf .venv build install log *.egg-info
