@@ -1,0 +1,274 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Ensembles: a graph of models that pass named tensors on.
+
+`check_plan` checks the graph once, at load.  `EnsembleRun` decides, tensor by tensor, which
+steps can start; it neither blocks nor owns a thread: a step starts on the thread that brought its
+last input.  All models of the graph are held from a request's start to its end, so one answer is
+never a mixture of two versions of a model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from triton_ros.core.errors import ConfigError, InternalError, TritonError
+from triton_ros.core.execution import Clock
+from triton_ros.core.model import Interface, Model
+from triton_ros.core.model_config import EnsembleStep, ModelConfig
+from triton_ros.core.payload import Item
+from triton_ros.core.request import (
+    Done,
+    InferenceRequest,
+    InferenceResponse,
+    Outcome,
+    Timing,
+)
+from triton_ros.core.statistics import StatisticsCollector
+from triton_ros.core.tensor import Tensor, materialize
+from triton_ros.core.validation import check_inputs, check_outputs
+
+T = TypeVar("T")
+Acquire = Callable[[str, int], Model]
+Release = Callable[[Model], None]
+
+
+def check_plan(config: ModelConfig, models: Mapping[str, Model]) -> None:
+    """Whether every step can run; raises `ConfigError` that names step, tensor and choices."""
+    known = {i.spec.name for i in config.input}
+    for step in config.ensemble:
+        _check_step(config.name, step, models[step.model_name])
+        for tensor in step.output_map.values():
+            if tensor in known:
+                raise ConfigError(f"ensemble '{config.name}': tensor '{tensor}' has two producers")
+            known.add(tensor)
+    for step in config.ensemble:
+        for tensor in step.input_map.values():
+            if tensor not in known:
+                raise ConfigError(
+                    f"ensemble '{config.name}', step '{step.model_name}': nothing produces tensor"
+                    f" '{tensor}'; there are {', '.join(sorted(known))}"
+                )
+    for output in config.output:
+        if output.spec.name not in known:
+            raise ConfigError(
+                f"ensemble '{config.name}': no step produces output '{output.spec.name}';"
+                f" there are {', '.join(sorted(known))}"
+            )
+    _check_order(config)
+
+
+def _check_step(ensemble: str, step: EnsembleStep, model: Model) -> None:
+    place = f"ensemble '{ensemble}', step '{step.model_name}'"
+    interface = model.interface
+    if not {spec.name for spec in interface.inputs} & set(step.input_map):
+        interface = Interface.of(model.config)
+    inputs = [spec.name for spec in interface.inputs]
+    outputs = [spec.name for spec in interface.outputs]
+    optional = {i.spec.name for i in model.config.input if i.optional}
+    for name in step.input_map:
+        if name not in inputs:
+            raise ConfigError(f"{place}: '{name}' is not an input; it has {', '.join(inputs)}")
+    for name in inputs:
+        if name not in step.input_map and name not in optional:
+            raise ConfigError(f"{place}: input '{name}' is not mapped to a tensor")
+    for name in step.output_map:
+        if name not in outputs:
+            raise ConfigError(f"{place}: '{name}' is not an output; it has {', '.join(outputs)}")
+
+
+def _check_order(config: ModelConfig) -> None:
+    known = {i.spec.name for i in config.input}
+    waiting = list(config.ensemble)
+    while waiting:
+        ready = [step for step in waiting if known.issuperset(step.input_map.values())]
+        if not ready:
+            names = ", ".join(step.model_name for step in waiting)
+            raise ConfigError(f"ensemble '{config.name}': steps {names} wait for each other")
+        for step in ready:
+            known.update(step.output_map.values())
+            waiting.remove(step)
+
+
+class EnsembleModel:
+    """A served ensemble; `acquire` and `release` hold the models of its steps for a request."""
+
+    def __init__(
+        self, config: ModelConfig, version: int, acquire: Acquire, release: Release, clock: Clock
+    ) -> None:
+        self.name = config.name
+        self.version = version
+        self.config = config
+        self.statistics = StatisticsCollector()
+        self.interface = Interface.of(config)
+        self.pending = 0
+        self._acquire = acquire
+        self._release = release
+        self._clock = clock
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those of the last step that classifies into an output of the ensemble."""
+        for step in reversed(self.config.ensemble):
+            if "CLASS_IDS" in step.output_map:
+                return self._look(step, lambda model: model.labels, ())
+        return ()
+
+    @property
+    def instance_count(self) -> int:
+        """How many requests can make progress at once: the widest step."""
+        return max(
+            self._look(s, lambda model: model.instance_count, 1) for s in self.config.ensemble
+        )
+
+    def _look(self, step: EnsembleStep, get: Callable[[Model], T], default: T) -> T:
+        try:
+            model = self._acquire(step.model_name, step.model_version)
+        except TritonError:
+            return default
+        try:
+            return get(model)
+        finally:
+            self._release(model)
+
+    def submit(
+        self, request: InferenceRequest, done: Done, *, inline: bool = False, fan_out: bool = False
+    ) -> Item | None:
+        held: list[Model] = []
+        try:
+            check_inputs(request, self.config)
+            check_outputs(request, self.config)
+            for step in self.config.ensemble:
+                model = self._acquire(step.model_name, step.model_version)
+                held.append(model)
+        except TritonError as error:
+            self._give_back(held)
+            done(error.within(f"in ensemble '{self.name}'"))
+            return None
+        start = self._clock()
+
+        def finished(outcome: Outcome) -> None:
+            self._give_back(held)
+            total = self._clock() - start
+            if isinstance(outcome, TritonError):
+                self.statistics.failed(total)
+            else:
+                self.statistics.executed(1)
+                self.statistics.succeeded(outcome.timing, total)
+            done(outcome)
+
+        EnsembleRun(self, request, held, finished).start()
+        return None
+
+    def replace(self, old: Item, request: InferenceRequest, done: Done) -> Item | None:
+        return None
+
+    def close(self) -> None:
+        """Nothing of its own to release."""
+
+    def _give_back(self, held: list[Model]) -> None:
+        for model in held:
+            self._release(model)
+
+
+class EnsembleRun:
+    """One request on its way through the graph."""
+
+    def __init__(
+        self, ensemble: EnsembleModel, request: InferenceRequest, models: list[Model], done: Done
+    ) -> None:
+        self._ensemble = ensemble
+        self._request = request
+        self._waiting = list(zip(ensemble.config.ensemble, models, strict=True))
+        self._running = 0
+        self._tensors: dict[str, Tensor] = dict(request.inputs)
+        self._timing = Timing()
+        self._error: TritonError | None = None
+        self._done = done
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        self._advance()
+
+    def _advance(self) -> None:
+        """Start every step whose inputs are there; finish when nothing runs any more."""
+        with self._lock:
+            ready = (
+                []
+                if self._error
+                else [
+                    (step, model)
+                    for step, model in self._waiting
+                    if all(tensor in self._tensors for tensor in step.input_map.values())
+                ]
+            )
+            self._waiting = [entry for entry in self._waiting if entry not in ready]
+            self._running += len(ready)
+            over = not ready and self._running == 0
+        for step, model in ready:
+            model.submit(self._step_request(step), self._arrival(step), fan_out=step.fan_out)
+        if over:
+            self._finish()
+
+    def _step_request(self, step: EnsembleStep) -> InferenceRequest:
+        return replace(
+            self._request,
+            model_name=step.model_name,
+            model_version=step.model_version,
+            inputs={name: self._tensors[tensor] for name, tensor in step.input_map.items()},
+            outputs=(),
+        )
+
+    def _arrival(self, step: EnsembleStep) -> Done:
+        def arrived(outcome: Outcome) -> None:
+            with self._lock:
+                self._running -= 1
+                if isinstance(outcome, TritonError):
+                    self._error = self._error or outcome.within(
+                        f"in ensemble '{self._ensemble.name}'"
+                    )
+                else:
+                    self._timing = _added(self._timing, outcome.timing)
+                    for name, tensor in step.output_map.items():
+                        if name in outcome.outputs:
+                            self._tensors[tensor] = outcome.outputs[name]
+            self._advance()
+
+        return arrived
+
+    def _finish(self) -> None:
+        config, request = self._ensemble.config, self._request
+        wanted = request.outputs or tuple(o.spec.name for o in config.output)
+        error = self._error
+        missing = [name for name in wanted if name not in self._tensors]
+        if error is None and missing:
+            error = InternalError(
+                f"in ensemble '{config.name}', no step answered output '{missing[0]}'"
+            )
+        if error is not None:
+            self._done(error)
+            return
+        outputs = {name: materialize(self._tensors[name]) for name in wanted}
+        self._done(
+            InferenceResponse(
+                config.name,
+                self._ensemble.version,
+                outputs,
+                request.id,
+                request.tag,
+                self._timing,
+            )
+        )
+
+
+def _added(a: Timing, b: Timing) -> Timing:
+    return Timing(
+        a.queue_ns + b.queue_ns,
+        a.compute_input_ns + b.compute_input_ns,
+        a.compute_infer_ns + b.compute_infer_ns,
+        a.compute_output_ns + b.compute_output_ns,
+        max(a.batch_size, b.batch_size),
+    )

@@ -1,0 +1,92 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is on disk: models, versions, files.  Reads; never loads.
+
+Layout, as Triton has it: ``<root>/<model>/{config.pbtxt, <version>/<file>}``.  Version directories
+are integers without a leading zero; everything else in a model's directory is its own business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from triton_ros.core import config_pbtxt
+from triton_ros.core.errors import ConfigError, InvalidArgumentError, NotFoundError
+from triton_ros.core.model_config import ModelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDirectory:
+    """One model on disk."""
+
+    name: str
+    path: Path
+
+    def read_config(self) -> ModelConfig:
+        """Its configuration; one with only the name where there is no file."""
+        path = self.path / config_pbtxt.FILE_NAME
+        if not path.exists():
+            return ModelConfig(self.name)
+        return config_pbtxt.read_config(path, self.name)
+
+    def versions(self) -> tuple[int, ...]:
+        """The version directories, ascending."""
+        names = [entry.name for entry in self.path.iterdir() if entry.is_dir()]
+        return tuple(sorted(int(name) for name in names if _is_version(name)))
+
+    def version_dir(self, version: int) -> Path:
+        return self.path / str(version)
+
+
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdigit() and (name == "0" or not name.startswith("0"))
+
+
+class ModelRepository:
+    """One or several root directories, read afresh at every question."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        if not roots:
+            raise ConfigError("model_repository: at least one directory is needed")
+        for root in roots:
+            if not root.is_dir():
+                raise ConfigError(f"model_repository: '{root}' is not a directory")
+        self.roots = tuple(root.resolve() for root in roots)
+
+    def names(self) -> tuple[str, ...]:
+        """Every model's name, sorted."""
+        found = {
+            entry.name
+            for root in self.roots
+            if root.is_dir()
+            for entry in root.iterdir()
+            if entry.is_dir() and not entry.name.startswith(".")
+        }
+        return tuple(sorted(found))
+
+    def find(self, name: str) -> ModelDirectory:
+        """The directory of a model.
+
+        Raises `InvalidArgumentError` for a name that could leave the repository or stands in two
+        roots, and `NotFoundError` for one that stands in none.
+        """
+        if not name.strip():
+            raise InvalidArgumentError(
+                "Model name cannot be empty. Please enter a valid name to deploy."
+            )
+        if name in (".", "..") or any(part in name for part in ("/", "\\", "\0")):
+            raise InvalidArgumentError(
+                f"invalid model name '{name}',"
+                " model name must not contain path traversal characters"
+            )
+        places = [root / name for root in self.roots if (root / name).is_dir()]
+        if not places:
+            known = ", ".join(self.names()) or "none"
+            raise NotFoundError(f"model '{name}' is not in the model repository; it has: {known}")
+        if len(places) > 1:
+            raise InvalidArgumentError(f"model '{name}' appears in two or more repositories")
+        if places[0].resolve().parent not in self.roots:
+            raise InvalidArgumentError(f"model '{name}' is a link that leaves the model repository")
+        return ModelDirectory(name, places[0])

@@ -1,0 +1,184 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The inference server, in process: what every frontend (ROS, HTTP, gRPC, a script) talks to.
+
+A call to `infer` costs no more than the model: when an instance is idle it runs in the caller's
+thread.  `submit` never blocks.
+
+Example::
+
+    with InferenceServer([Path("models")], BackendRegistry().load) as server:
+        server.load_model("add_sub").result()
+        request = InferenceRequest("add_sub", {"INPUT0": a, "INPUT1": b})
+        response = server.infer(request)
+        print(response.outputs["OUTPUT0"])
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from triton_ros.core.errors import TritonError, UnavailableError
+from triton_ros.core.execution import Clock
+from triton_ros.core.model import Interface, Model
+from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.model_lifecycle import ModelLifecycle
+from triton_ros.core.model_loader import LoadBackend, LoadProcessor, ModelLoader, no_processor
+from triton_ros.core.model_repository import ModelRepository
+from triton_ros.core.model_state import IndexEntry
+from triton_ros.core.payload import Item
+from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome
+from triton_ros.core.statistics import Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A submitted request that may still be waiting."""
+
+    model: Model
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """What a client may ask of a served model."""
+
+    name: str
+    version: int
+    config: ModelConfig
+    interface: Interface
+    labels: tuple[str, ...]
+    instance_count: int
+    pending: int
+    statistics: Statistics
+
+
+class InferenceServer:
+    """Hosts the models of one or several repositories.
+
+    `load_backend` gives the runtime for a backend's name and `load_processor` the work around a
+    model (None for raw tensors only); `clock` is monotonic nanoseconds.
+    """
+
+    def __init__(
+        self,
+        repositories: Sequence[Path],
+        load_backend: LoadBackend,
+        load_processor: LoadProcessor = no_processor,
+        clock: Clock = time.monotonic_ns,
+        load_threads: int = 4,
+    ) -> None:
+        self.repository = ModelRepository(repositories)
+        loader = ModelLoader(load_backend, load_processor, clock)
+        self._lifecycle = ModelLifecycle(self.repository, loader, clock, load_threads)
+
+    def __enter__(self) -> InferenceServer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self, timeout: float = 30.0) -> tuple[str, ...]:
+        """Answer what is running, unload everything; the names of what did not end in time."""
+        return self._lifecycle.close(timeout)
+
+    # inference -------------------------------------------------------------------------------
+
+    def infer(self, request: InferenceRequest, timeout: float | None = None) -> InferenceResponse:
+        """The answer to a request; runs in this thread if an instance is idle.
+
+        Raises the request's `TritonError`, or `UnavailableError` after `timeout` seconds.
+        """
+        outcomes: SimpleQueue[Outcome] = SimpleQueue()
+        self._submit(request, outcomes.put, inline=True)
+        try:
+            outcome = outcomes.get(timeout=timeout)
+        except Empty:
+            raise UnavailableError("Request timeout expired") from None
+        if isinstance(outcome, TritonError):
+            raise outcome
+        return outcome
+
+    def submit(self, request: InferenceRequest, done: Done) -> Ticket | None:
+        """Queue a request; `done` gets its outcome on the thread that finished it.
+
+        The ticket lets a newer request take its place while it waits.
+        """
+        return self._submit(request, done, inline=False)
+
+    def replace(self, ticket: Ticket, request: InferenceRequest, done: Done) -> Ticket | None:
+        """Run `request` in the place of a waiting one, which is answered with `CancelledError`.
+
+        None (and `done` is not called) if the old one no longer waits or is for another model.
+        """
+        model = ticket.model
+        if request.model_name != model.name:
+            return None
+        self._lifecycle.retain(model)
+        try:
+            item = model.replace(ticket.item, request, self._releasing(model, done))
+        except TritonError:
+            item = None
+        if item is None:
+            self._lifecycle.release(model)
+            return None
+        return Ticket(model, item)
+
+    def _submit(self, request: InferenceRequest, done: Done, inline: bool) -> Ticket | None:
+        try:
+            model = self._lifecycle.acquire(request.model_name, request.model_version)
+        except TritonError as error:
+            done(error)
+            return None
+        item = model.submit(request, self._releasing(model, done), inline=inline)
+        return Ticket(model, item) if item else None
+
+    def _releasing(self, model: Model, done: Done) -> Done:
+        def finished(outcome: Outcome) -> None:
+            self._lifecycle.release(model)
+            done(outcome)
+
+        return finished
+
+    # models ----------------------------------------------------------------------------------
+
+    def load_model(self, name: str) -> Future[None]:
+        """Load or reload; the future raises the reason if it cannot be."""
+        return self._lifecycle.load(name)
+
+    def unload_model(self, name: str) -> Future[None]:
+        """Unload; done when the last request was answered."""
+        return self._lifecycle.unload(name)
+
+    def repository_index(self) -> tuple[IndexEntry, ...]:
+        """Every model on disk with the state of its versions."""
+        return self._lifecycle.index()
+
+    def model_ready(self, name: str) -> bool:
+        """Whether requests for a model are answered now."""
+        return self._lifecycle.ready(name)
+
+    def describe(self, name: str, version: int = -1) -> ModelDescription:
+        """Configuration, interface, labels and statistics of a served version.
+
+        Raises `NotFoundError` or `UnavailableError`.
+        """
+        model = self._lifecycle.acquire(name, version)
+        try:
+            return ModelDescription(
+                model.name,
+                model.version,
+                model.config,
+                model.interface,
+                model.labels,
+                model.instance_count,
+                model.pending,
+                model.statistics.snapshot(),
+            )
+        finally:
+            self._lifecycle.release(model)
