@@ -45,7 +45,8 @@ def tflite_model(
     """Any graph.
 
     `tensors` are ``{name, datatype, dims, data?, quantization?: (scale, zero point)}``;
-    `operators` are ``(builtin, input indices, output indices, options object or None)``;
+    `operators` are ``(builtin, inputs, outputs, options or None)``, builtin may be
+    ``custom:<name>``;
     `signature` is ``{"inputs": {name: index}, "outputs": {name: index}}``.
     """
     model = schema.ModelT()
@@ -92,7 +93,9 @@ def _tflite_operator(
     model: Any, builtin: str, inputs: Sequence[int], outputs: Sequence[int], options: Any
 ) -> Any:
     code = schema.OperatorCodeT()
-    code.builtinCode = getattr(schema.BuiltinOperator, builtin)
+    kind, _, custom = builtin.partition(":")
+    code.builtinCode = getattr(schema.BuiltinOperator, kind.upper())
+    code.customCode = custom.encode() if custom else None
     code.deprecatedBuiltinCode = min(code.builtinCode, 127)
     code.version = 1
     model.operatorCodes.append(code)
@@ -181,3 +184,20 @@ def tflite_quantized() -> bytes:
     """INT8 ``y = x``, scale 0.5 and zero point 3: quantised numbers pass through untouched."""
     tensors = [{"name": "x", "datatype": "INT8", "dims": (1, 4), "quantization": (0.5, 3)}]
     return tflite_model(tensors, [], [0], [0], {"inputs": {"x": 0}, "outputs": {"y": 0}})
+
+
+def tflite_cumulative() -> bytes:
+    """[1,4] -> [1,4], running sums over the *batch*: right shapes, but rows that are not alone."""
+    options = schema.CumsumOptionsT()
+    tensors: list[dict[str, Any]] = [
+        {"name": "x", "dims": (1, 4)},
+        {"name": "axis", "datatype": "INT32", "dims": (), "data": np.int32(0)},
+        {"name": "y", "dims": (1, 4)},
+    ]
+    return tflite_model(tensors, [("CUMSUM", [0, 1], [2], options)], [0], [2])
+
+
+def tflite_custom(name: str) -> bytes:
+    """A file with a custom operator that no runtime has."""
+    tensors = [{"name": "x", "dims": (1, 4)}, {"name": "y", "dims": (1, 4)}]
+    return tflite_model(tensors, [(f"custom:{name}", [0], [1], None)], [0], [1])

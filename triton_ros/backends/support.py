@@ -98,18 +98,26 @@ def _check_input(spec: TensorSpec, value: Array) -> None:
 
 
 def as_text(name: str, value: Array) -> Array:
-    """A BYTES tensor with every element a `str`; `bytes` are read as UTF-8."""
-    flat = [
-        item.decode("utf-8") if isinstance(item, bytes) else item for item in value.ravel().tolist()
-    ]
-    for item in flat:
-        if not isinstance(item, str):
-            raise InvalidArgumentError(
-                f"input '{name}': elements must be str or bytes, got {type(item).__name__}"
-            )
+    """A BYTES input with every element a `str`; `bytes` are read as UTF-8."""
+    flat = [_text(name, item) for item in value.ravel().tolist()]
     out = np.empty(len(flat), np.object_)
     out[:] = flat
     return out.reshape(value.shape)
+
+
+def _text(name: str, item: object) -> str:
+    if isinstance(item, str):
+        return item
+    if not isinstance(item, bytes):
+        raise InvalidArgumentError(
+            f"input '{name}': elements must be str or bytes, got {type(item).__name__}"
+        )
+    try:
+        return item.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidArgumentError(
+            f"input '{name}': an element of bytes is not UTF-8: {error}"
+        ) from error
 
 
 def released(name: str) -> InternalError:
