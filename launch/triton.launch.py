@@ -1,0 +1,93 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Start the node and, with autostart, bring it to active.
+
+The transitions are launch's own events, so that this works from Humble on; the node's parameter
+`autostart` is for where nothing launches it and stays false here.
+"""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
+from launch.conditions import IfCondition
+from launch.events import matches_action
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+from lifecycle_msgs.msg import Transition
+
+PACKAGE = "triton_ros"
+PARAMS_FILE = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "triton.yaml"])
+ARGUMENTS = [
+    DeclareLaunchArgument(
+        "params_file", default_value=PARAMS_FILE, description="YAML file with the node's parameters"
+    ),
+    DeclareLaunchArgument(
+        "model_repository",
+        default_value="",
+        description="Model repositories, separated by ':'; empty for those of params_file",
+    ),
+    DeclareLaunchArgument("name", default_value=PACKAGE, description="Name of the node"),
+    DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node"),
+    DeclareLaunchArgument(
+        "autostart",
+        default_value="true",
+        choices=["true", "false"],
+        description="Configure and activate the node; false leaves it unconfigured",
+    ),
+    DeclareLaunchArgument(
+        "use_sim_time",
+        default_value="false",
+        choices=["true", "false"],
+        description="Take the time from /clock (a bag, a simulation)",
+    ),
+    DeclareLaunchArgument(
+        "log_level",
+        default_value="info",
+        choices=["debug", "info", "warn", "error", "fatal"],
+        description="Lowest severity that is logged",
+    ),
+]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What `ros2 launch triton_ros triton.launch.py` does."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])
+
+
+def start(context: LaunchContext) -> list:
+    """The node and its two transitions, once the arguments are known."""
+    use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
+    parameters = [LaunchConfiguration("params_file"), {"use_sim_time": use_sim_time}]
+    repositories = LaunchConfiguration("model_repository").perform(context)
+    if repositories:
+        parameters.append({"model_repository": repositories.split(":")})
+    node = LifecycleNode(
+        package=PACKAGE,
+        executable=PACKAGE,
+        name=LaunchConfiguration("name"),
+        namespace=LaunchConfiguration("namespace"),
+        parameters=parameters,
+        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+        output="screen",
+    )
+    autostart = IfCondition(LaunchConfiguration("autostart"))
+    configured = OnStateTransition(
+        target_lifecycle_node=node,
+        start_state="configuring",
+        goal_state="inactive",
+        entities=[transition(node, Transition.TRANSITION_ACTIVATE)],
+    )
+    return [
+        RegisterEventHandler(configured, condition=autostart),
+        node,
+        transition(node, Transition.TRANSITION_CONFIGURE, condition=autostart),
+    ]
+
+
+def transition(node: LifecycleNode, transition_id: int, **options: object) -> EmitEvent:
+    """Ask the node for a transition, as soon as it offers the service."""
+    event = ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition_id)
+    return EmitEvent(event=event, **options)
