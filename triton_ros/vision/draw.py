@@ -1,0 +1,126 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Answers drawn on a copy of the frame, for people."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+
+from triton_ros.core.tensor import Array
+
+Color: TypeAlias = tuple[int, int, int]
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_GOLDEN = 0.618034
+"""Steps of this share of the colour circle keep neighbours apart however many there are."""
+
+
+def annotate(bgr: Array, outputs: Mapping[str, Array]) -> Array:
+    """A copy of a BGR uint8 frame [h, w, 3] with a processor's outputs drawn on it.
+
+    Draws quads (REGIONS) or else boxes (BOXES) with label and score, and KEYPOINTS; the answer of
+    a classifier is written in the corner.  Characters that OpenCV's font lacks become '?'.
+    """
+    canvas = np.ascontiguousarray(bgr).copy()
+    pen = _Pen(canvas)
+    quads = _quads(outputs)
+    captions = _captions(outputs, len(quads))
+    colors = [_color(key) for key in _color_keys(outputs, len(quads))]
+    for quad, color in zip(quads, colors, strict=True):
+        pen.outline(quad, color)
+    for points, color in zip(outputs.get("KEYPOINTS", ()), colors, strict=False):
+        pen.dots(points, color)
+    # Captions last: no outline may run through a text.
+    for quad, caption, color in zip(quads, captions, colors, strict=False):
+        pen.caption(caption, quad, color)
+    if "BOXES" not in outputs and "REGIONS" not in outputs:
+        pen.lines(captions)
+    return canvas
+
+
+class _Pen:
+    """Draws on one canvas with strokes and letters that suit its size."""
+
+    def __init__(self, canvas: Array) -> None:
+        self._canvas = canvas
+        side = min(canvas.shape[:2])
+        self._stroke = max(1, round(side / 240))
+        self._scale = max(0.4, side / 800)
+        self._bold = max(1, round(self._scale * 1.6))
+
+    def outline(self, quad: Array, color: Color) -> None:
+        points = np.rint(np.clip(quad, -32768, 32767)).astype(np.int32)
+        cv2.polylines(self._canvas, [points], True, color, self._stroke, cv2.LINE_AA)
+
+    def dots(self, points: Array, color: Color) -> None:
+        for x, y in np.rint(np.clip(points, -32768, 32767)).astype(int).tolist():
+            cv2.circle(self._canvas, (x, y), self._stroke + 1, (255, 255, 255), -1, cv2.LINE_AA)
+            cv2.circle(self._canvas, (x, y), self._stroke, color, -1, cv2.LINE_AA)
+
+    def caption(self, text: str, quad: Array, color: Color) -> None:
+        """Above the quad where there is room, else inside of it; never off the canvas."""
+        if not text:
+            return
+        left, top = np.floor(np.clip(quad.min(axis=0), 0, 32767)).astype(int).tolist()
+        width, height = self._size(text)
+        y = top - height if top >= height else top
+        self._label(text, left, y, width, height, color)
+
+    def lines(self, texts: list[str]) -> None:
+        for index, text in enumerate(texts):
+            width, height = self._size(text)
+            self._label(text, 0, index * height, width, height, (40, 40, 40))
+
+    def _size(self, text: str) -> tuple[int, int]:
+        (width, height), base = cv2.getTextSize(text, _FONT, self._scale, self._bold)
+        return width + 4, height + base + 2
+
+    def _label(self, text: str, x: int, y: int, width: int, height: int, color: Color) -> None:
+        x = max(0, min(x, self._canvas.shape[1] - width))
+        y = max(0, min(y, self._canvas.shape[0] - height))
+        cv2.rectangle(self._canvas, (x, y), (x + width, y + height), color, -1)
+        (_, base) = cv2.getTextSize(text, _FONT, self._scale, self._bold)
+        bright = sum(color) > 380
+        ink = (0, 0, 0) if bright else (255, 255, 255)
+        at = (x + 2, y + height - base)
+        cv2.putText(self._canvas, text, at, _FONT, self._scale, ink, self._bold, cv2.LINE_AA)
+
+
+def _quads(outputs: Mapping[str, Array]) -> Array:
+    """[n, 4, 2] of whatever the answer has."""
+    if "REGIONS" in outputs:
+        return outputs["REGIONS"]
+    boxes = outputs.get("BOXES", np.zeros((0, 4), np.float32))
+    return boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+
+
+def _captions(outputs: Mapping[str, Array], quads: int) -> list[str]:
+    labels = [_plain(label) for label in outputs.get("LABELS", ())]
+    scores = [f"{score:.2f}" for score in outputs.get("SCORES", ())]
+    count = max(len(labels), len(scores), quads)
+    labels += [""] * (count - len(labels))
+    scores += [""] * (count - len(scores))
+    return [" ".join(filter(None, pair)) for pair in zip(labels, scores, strict=True)]
+
+
+def _plain(label: Any) -> str:
+    text = label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label)
+    return "".join(c if " " <= c <= "~" else "?" for c in text)
+
+
+def _color_keys(outputs: Mapping[str, Array], count: int) -> list[int]:
+    """One colour a class; one an item where there are no classes."""
+    ids = outputs.get("CLASS_IDS")
+    if ids is None or len(ids) != count:
+        return list(range(count))
+    return [int(i) for i in ids]
+
+
+def _color(key: int) -> Color:
+    red, green, blue = colorsys.hsv_to_rgb((0.33 + key * _GOLDEN) % 1.0, 0.85, 0.95)
+    return round(blue * 255), round(green * 255), round(red * 255)

@@ -1,0 +1,189 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the heads have in common: the port, thresholds, and how detections become an answer.
+
+A head knows one family of output tensors.  It is a frozen value made once, at load, from the
+`head:` section of vision.yaml and the model's own dims, and refuses there what cannot fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from triton_ros.core.errors import InvalidArgumentError
+from triton_ros.core.request import Parameter
+from triton_ros.core.tensor import Array, TensorSpec
+from triton_ros.vision.geometry import Geometry
+from triton_ros.vision.yaml_fields import Fields
+
+BOXES = TensorSpec("BOXES", "FP32", (-1, 4))
+REGIONS = TensorSpec("REGIONS", "FP32", (-1, 4, 2))
+SCORES = TensorSpec("SCORES", "FP32", (-1,))
+CLASS_IDS = TensorSpec("CLASS_IDS", "INT32", (-1,))
+LABELS = TensorSpec("LABELS", "BYTES", (-1,))
+
+Outputs = Mapping[str, Array]
+"""The raw outputs of one element, without batch dim."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What a request may override: the parameters score_threshold, iou_threshold, max_detections.
+
+    A head without NMS has no use for `iou`, one that answers for every region has none at all.
+    """
+
+    score: float = 0.0
+    iou: float = 1.0
+    max_detections: int = 100
+
+    def override(self, parameters: Mapping[str, Parameter]) -> Thresholds:
+        """These with a request's parameters; raises `InvalidArgumentError` for a bad value.
+
+        Other parameters are somebody else's.
+        """
+        score = _fraction(parameters, "score_threshold", self.score)
+        iou = _fraction(parameters, "iou_threshold", self.iou)
+        count = parameters.get("max_detections", self.max_detections)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InvalidArgumentError(
+                f"parameter 'max_detections' must be a whole number of 1 or more, got {count!r}"
+            )
+        return replace(self, score=score, iou=iou, max_detections=count)
+
+
+def _fraction(parameters: Mapping[str, Parameter], name: str, default: float) -> float:
+    value = parameters.get(name, default)
+    if isinstance(value, (bool, str)) or not 0 <= value <= 1:
+        raise InvalidArgumentError(f"parameter '{name}' must be from 0 to 1, got {value!r}")
+    return float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A prepared request, as its head sees it again at the end.
+
+    `geometry` is the whole frame's.  `regions` [n, 4, 2] are those of a region model, turned as
+    they were read; `used` are the indices of the ones that became elements.
+    """
+
+    geometry: Geometry
+    thresholds: Thresholds
+    regions: Array
+    used: Array
+
+
+class Head(Protocol):
+    """Raw outputs to named results in source pixels."""
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]: ...
+
+    @property
+    def thresholds(self) -> Thresholds: ...
+
+    def finish(self, context: Context, rows: Sequence[Outputs]) -> dict[str, Array]:
+        """The answer; `rows` is one element for a frame, or one a used region."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a head is held against: the model's outputs (dims without batch), labels, input."""
+
+    outputs: Mapping[str, TensorSpec]
+    labels: tuple[str, ...]
+    labels_from: str
+    """Where the labels are from, for a message; empty when there are none."""
+    input_size: tuple[int, int] | None
+    """(height, width) where it is fixed."""
+    regions: bool
+
+    def output(self, fields: Fields, field: str = "output") -> TensorSpec:
+        """The output that a field names; it may be left out where the model has one only."""
+        only = next(iter(self.outputs)) if len(self.outputs) == 1 else ""
+        name = fields.text(field, only) if only else fields.text(field)
+        if name not in self.outputs:
+            fields.fail(field, f"must be one of {', '.join(self.outputs)}, got '{name}'")
+        return self.outputs[name]
+
+    def check_classes(self, fields: Fields, field: str, spec: TensorSpec, classes: int) -> None:
+        """Refuse labels that are not as many as the classes of an output."""
+        if self.labels and classes != len(self.labels):
+            fields.fail(
+                field,
+                f"makes {classes} classes of output '{spec.name}' with dims {list(spec.dims)},"
+                f" but {self.labels_from} has {len(self.labels)} labels",
+            )
+
+
+Reader = Callable[[Fields, Facts], Head]
+
+
+def read_thresholds(
+    fields: Fields, score: float, iou: float | None = None, count: int = 100
+) -> Thresholds:
+    """The threshold fields with a head's own defaults; no `iou_threshold` where `iou` is None."""
+    return Thresholds(
+        score=fields.number("score_threshold", 0, 1, score),
+        iou=1.0 if iou is None else fields.number("iou_threshold", 0, 1, iou),
+        max_detections=fields.integer("max_detections", 1, 100_000, count),
+    )
+
+
+def label_array(labels: tuple[str, ...], ids: Array) -> Array:
+    """Names by class id, object [n]; the number itself where there is no name."""
+    names = [labels[i] if 0 <= i < len(labels) and labels[i] else str(i) for i in ids.tolist()]
+    return text_array(names)
+
+
+def text_array(texts: Sequence[str]) -> Array:
+    """An object array [n] of str."""
+    found = np.empty(len(texts), np.object_)
+    found[:] = texts
+    return found
+
+
+def detections(
+    context: Context, labels: tuple[str, ...], boxes: Array, scores: Array, classes: Array
+) -> dict[str, Array]:
+    """The answer of a box detector; `boxes` [n, 4] are x0, y0, x1, y1 in input pixels, sorted."""
+    return {
+        "BOXES": context.geometry.boxes_to_source(boxes),
+        "SCORES": scores.astype(np.float32),
+        "CLASS_IDS": classes.astype(np.int32),
+        "LABELS": label_array(labels, classes),
+    }
+
+
+def corners(boxes: Array, box_format: str) -> Array:
+    """Boxes [n, 4] of any format as x0, y0, x1, y1."""
+    if box_format == "xyxy":
+        return boxes
+    if box_format == "yxyx":
+        return boxes[:, [1, 0, 3, 2]]
+    first, size = boxes[:, :2], boxes[:, 2:]
+    low = first - size / 2 if box_format == "cxcywh" else first
+    return np.concatenate([low, low + size], axis=1)
+
+
+BOX_FORMATS = ("xyxy", "yxyx", "xywh", "cxcywh")
+
+
+def activate(logits: Array, activation: str) -> Array:
+    """Scores from a head's values: `activation` is none, sigmoid or softmax (last axis)."""
+    if activation == "sigmoid":
+        found: Array = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+        return found
+    if activation == "softmax":
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        shares: Array = powers / powers.sum(axis=-1, keepdims=True)
+        return shares
+    return logits
+
+
+ACTIVATIONS = ("none", "sigmoid", "softmax")

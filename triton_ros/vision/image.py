@@ -1,0 +1,329 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One camera frame, viewed in place and decoded when somebody needs its pixels.
+
+A raw frame is a strided view of the message's own bytes (`step` padding included).  A compressed
+frame is its bytes, and a size that a header probe found without decoding.  Everything that can be
+wrong with a frame is found at construction, except broken compressed data: decoding happens later,
+on the instance thread that wants the pixels, once, whoever asks first.
+
+Resizing before converting colours is cheaper than the reverse, so the workhorse is `base`: the
+pixels in whatever 8-bit order they came in.  Only what cannot be resized as it is (Bayer, YUV,
+16 bit, compressed) is converted first; the result is kept for the next reader.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import cv2
+import numpy as np
+
+from triton_ros.core.errors import InvalidArgumentError
+from triton_ros.core.tensor import Array
+from triton_ros.vision.compressed import probe
+
+Order: TypeAlias = Literal["rgb", "bgr", "rgba", "bgra", "gray"]
+"""The channel order of an 8-bit array; gray has no channel axis."""
+
+REASONS = ("unsupported_encoding", "bad_size", "bad_step", "empty", "undecodable")
+
+MAX_SIDE = 32766
+"""OpenCV's remap and warp take no image that is wider or higher."""
+
+
+class ImageError(InvalidArgumentError):
+    """A frame that cannot be used; `reason` is one of `REASONS`, fit for a counter's name."""
+
+    def __init__(self, message: str, reason: str = "undecodable") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def within(self, place: str) -> ImageError:
+        """The same error with the place in front of its message."""
+        return ImageError(f"{place}, {self}", self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoding:
+    """How a raw encoding is stored, and what makes 8-bit pixels of it where they are not."""
+
+    channels: int
+    order: Order
+    dtype: str = "u1"
+    convert: Callable[[Array], Array] | None = None
+
+
+def _cvt(code: int) -> Callable[[Array], Array]:
+    return lambda pixels: cv2.cvtColor(pixels, code)
+
+
+def _high_byte(pixels: Array) -> Array:
+    # cv_bridge's own rule, 65535 -> 255 with rounding; also undoes a foreign byte order.
+    return cv2.convertScaleAbs(pixels.astype(np.uint16, copy=False), alpha=255 / 65535)
+
+
+_UYVY = _Encoding(2, "bgr", convert=_cvt(cv2.COLOR_YUV2BGR_UYVY))
+_YUYV = _Encoding(2, "bgr", convert=_cvt(cv2.COLOR_YUV2BGR_YUY2))
+# OpenCV names a Bayer pattern after its second row, ROS after its first.
+_ENCODINGS = {
+    "rgb8": _Encoding(3, "rgb"),
+    "bgr8": _Encoding(3, "bgr"),
+    "rgba8": _Encoding(4, "rgba"),
+    "bgra8": _Encoding(4, "bgra"),
+    "mono8": _Encoding(1, "gray"),
+    "mono16": _Encoding(1, "gray", "u2", _high_byte),
+    "8UC1": _Encoding(1, "gray"),
+    "8UC3": _Encoding(3, "bgr"),
+    "8UC4": _Encoding(4, "bgra"),
+    "yuv422": _UYVY,
+    "uyvy": _UYVY,
+    "yuv422_yuy2": _YUYV,
+    "yuyv": _YUYV,
+    "bayer_rggb8": _Encoding(1, "bgr", convert=_cvt(cv2.COLOR_BayerBG2BGR)),
+    "bayer_bggr8": _Encoding(1, "bgr", convert=_cvt(cv2.COLOR_BayerRG2BGR)),
+    "bayer_gbrg8": _Encoding(1, "bgr", convert=_cvt(cv2.COLOR_BayerGR2BGR)),
+    "bayer_grbg8": _Encoding(1, "bgr", convert=_cvt(cv2.COLOR_BayerGB2BGR)),
+}
+
+ENCODINGS = tuple(_ENCODINGS)
+"""The raw encodings that are understood."""
+
+_CODES: dict[tuple[str, str], int] = {
+    ("rgb", "bgr"): cv2.COLOR_RGB2BGR,
+    ("rgb", "gray"): cv2.COLOR_RGB2GRAY,
+    ("bgr", "rgb"): cv2.COLOR_BGR2RGB,
+    ("bgr", "gray"): cv2.COLOR_BGR2GRAY,
+    ("rgba", "rgb"): cv2.COLOR_RGBA2RGB,
+    ("rgba", "bgr"): cv2.COLOR_RGBA2BGR,
+    ("rgba", "gray"): cv2.COLOR_RGBA2GRAY,
+    ("bgra", "rgb"): cv2.COLOR_BGRA2RGB,
+    ("bgra", "bgr"): cv2.COLOR_BGRA2BGR,
+    ("bgra", "gray"): cv2.COLOR_BGRA2GRAY,
+    ("gray", "rgb"): cv2.COLOR_GRAY2RGB,
+    ("gray", "bgr"): cv2.COLOR_GRAY2BGR,
+}
+
+
+def convert(pixels: Array, order: Order, wanted: Order, out: Array | None = None) -> Array:
+    """8-bit pixels in another order; the array itself when it already is and `out` is None."""
+    if order == wanted:
+        if out is None:
+            return pixels
+        np.copyto(out, pixels)
+        return out
+    return cv2.cvtColor(pixels, _CODES[order, wanted], dst=out)
+
+
+class Image:
+    """One frame.  As a `TensorSource` it is uint8 [height, width, 3] RGB.
+
+    Made by `raw`, `compressed` or `from_array`, which raise `ImageError`.  Usable from many
+    threads at once.
+    """
+
+    __slots__ = ("_base", "_cache", "_decode", "_lock", "encoding", "height", "width")
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        encoding: str,
+        base: tuple[Array, Order] | None,
+        decode: Callable[[], tuple[Array, Order]] | None = None,
+    ) -> None:
+        """For the constructors below: either `base` is there, or `decode` makes it."""
+        self.height = height
+        self.width = width
+        self.encoding = encoding
+        self._base = base
+        self._decode = decode
+        self._cache: dict[Order, Array] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def raw(
+        cls,
+        pixels: bytes | bytearray | memoryview | Array | Any,
+        height: int,
+        width: int,
+        encoding: str,
+        step: int | None = None,
+        is_bigendian: bool = False,
+    ) -> Image:
+        """A frame as `sensor_msgs/Image` has it; nothing is copied, `pixels` must stay as it is.
+
+        `pixels` is anything with a buffer.  `step` is the length of a row in bytes (None: rows
+        have no padding).
+        """
+        kind = _ENCODINGS.get(encoding)
+        if kind is None:
+            raise ImageError(
+                f"encoding '{encoding}' is not one of {', '.join(_ENCODINGS)}",
+                "unsupported_encoding",
+            )
+        view = _strided(pixels, height, width, encoding, step, kind, is_bigendian)
+        if kind.convert is None:
+            return cls(height, width, encoding, (view, kind.order))
+        function = kind.convert
+        return cls(height, width, encoding, None, lambda: (function(view), kind.order))
+
+    @classmethod
+    def compressed(cls, data: bytes | bytearray | memoryview | Array | Any, format: str) -> Image:
+        """A frame as `sensor_msgs/CompressedImage` has it: JPEG or PNG by its bytes' own word.
+
+        `format` is the message's field, as in ``rgb8; jpeg compressed bgr8``; it is looked at
+        only to refuse a depth image.
+        """
+        buffer = _bytes_of(data)
+        if buffer.size == 0:
+            raise ImageError("the compressed image has no data", "empty")
+        if "compressedDepth" in format:
+            raise ImageError(
+                f"compressed format '{format}' is a depth image; accepted: jpeg, png",
+                "unsupported_encoding",
+            )
+        found = probe(buffer.data)
+        if found is None:
+            raise ImageError(
+                f"compressed format '{format}': the data is neither a whole JPEG nor a whole PNG"
+                f" ({buffer.size} bytes, starting {bytes(buffer[:4]).hex()})"
+            )
+        kind, height, width = found
+        _check_size(height, width)
+        return cls(height, width, kind, None, lambda: _imdecode(buffer, kind, height, width))
+
+    @classmethod
+    def from_array(cls, rgb: Array) -> Image:
+        """A frame from uint8 [height, width, 3] RGB."""
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+            raise ImageError(
+                "an image array must be uint8 [height, width, 3] RGB,"
+                f" got {rgb.dtype} {list(rgb.shape)}",
+                "bad_size",
+            )
+        height, width = rgb.shape[:2]
+        _check_size(height, width)
+        # OpenCV reads rows with padding between them in place, but nothing more exotic.
+        plain = rgb.strides[2] == 1 and rgb.strides[1] == 3 and rgb.strides[0] >= 3 * width
+        return cls(height, width, "rgb8", (rgb if plain else np.ascontiguousarray(rgb), "rgb"))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, 3)."""
+        return self.height, self.width, 3
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """uint8."""
+        return np.dtype(np.uint8)
+
+    def base(self) -> tuple[Array, Order]:
+        """The pixels in the 8-bit order that costs least, and that order; not to be written to.
+
+        Raises `ImageError` when the data cannot be decoded.
+        """
+        if self._base is None:
+            with self._lock:
+                if self._base is None:
+                    assert self._decode is not None
+                    self._base = self._decode()
+        return self._base
+
+    def pixels(self, order: Order) -> Array:
+        """uint8 [height, width, 3] ("rgb", "bgr") or [height, width] ("gray"); read only.
+
+        No copy when the frame is in this order already; else converted once and kept.
+        """
+        base, have = self.base()
+        if have == order:
+            return base
+        with self._lock:
+            found = self._cache.get(order)
+            if found is None:
+                found = self._cache[order] = convert(base, have, order)
+            return found
+
+    def write(self, out: Array) -> None:
+        """Fill `out`, uint8 [height, width, 3], with RGB."""
+        base, have = self.base()
+        if _is_plain(out):
+            convert(base, have, "rgb", out)
+        else:
+            np.copyto(out, self.pixels("rgb"))
+
+    def __repr__(self) -> str:
+        return f"Image({self.width}x{self.height} {self.encoding})"
+
+
+def _is_plain(out: Array) -> bool:
+    return out.strides[2] == 1 and out.strides[1] == out.shape[2]
+
+
+def _bytes_of(data: Any) -> Array:
+    if isinstance(data, np.ndarray):
+        if not data.flags.c_contiguous:
+            raise ImageError("image data must be contiguous in memory", "bad_size")
+        return data.reshape(-1).view(np.uint8)
+    try:
+        return np.frombuffer(data, np.uint8)
+    except ValueError:  # numpy's answer to a buffer of no bytes
+        return np.empty(0, np.uint8)
+
+
+def _check_size(height: int, width: int) -> None:
+    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+        reason = "empty" if height == 0 or width == 0 else "bad_size"
+        raise ImageError(
+            f"an image of {width}x{height} pixels; accepted: 1 to {MAX_SIDE} each way", reason
+        )
+
+
+def _strided(
+    pixels: Any,
+    height: int,
+    width: int,
+    encoding: str,
+    step: int | None,
+    kind: _Encoding,
+    is_bigendian: bool,
+) -> Array:
+    """The view [height, width] or [height, width, channels] of a raw frame, checked."""
+    buffer = _bytes_of(pixels)
+    _check_size(height, width)
+    if buffer.size == 0:
+        raise ImageError(f"a {width}x{height} {encoding} image without data", "empty")
+    if kind.channels == 2 and width % 2:
+        raise ImageError(f"width {width} of a {encoding} image must be even", "bad_size")
+    dtype = np.dtype(kind.dtype).newbyteorder(">" if is_bigendian else "<")
+    pixel = kind.channels * dtype.itemsize
+    row = width * pixel
+    step = row if step is None else step
+    if step < row or step % dtype.itemsize:
+        raise ImageError(
+            f"step {step} of a {width}x{height} {encoding} image must be {row} or more"
+            + (f" and a multiple of {dtype.itemsize}" if dtype.itemsize > 1 else ""),
+            "bad_step",
+        )
+    # Some drivers leave out the padding of the last row.
+    if buffer.size not in (height * step, (height - 1) * step + row):
+        raise ImageError(
+            f"{buffer.size} bytes of data for a {width}x{height} {encoding} image with step {step};"
+            f" expected {height * step}",
+            "bad_size",
+        )
+    if kind.channels == 1:
+        return np.ndarray((height, width), dtype, buffer, 0, (step, pixel))
+    shape = (height, width, kind.channels)
+    return np.ndarray(shape, dtype, buffer, 0, (step, pixel, dtype.itemsize))
+
+
+def _imdecode(buffer: Array, kind: str, height: int, width: int) -> tuple[Array, Order]:
+    # A detection refers to the pixels as sent: an orientation tag must not turn them.
+    pixels: Any = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None or pixels.shape != (height, width, 3):
+        raise ImageError(f"the {kind} data of a {width}x{height} image cannot be decoded")
+    return pixels, "bgr"

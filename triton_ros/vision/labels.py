@@ -1,0 +1,41 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Class names: from `labels:` in vision.yaml, or from an output's label_filename."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from triton_ros.core.errors import ConfigError
+from triton_ros.core.model_config import ModelConfig
+from triton_ros.vision.yaml_fields import Fields
+
+
+def read_lines(path: Path) -> tuple[str, ...]:
+    """The lines of a text file as they are, an empty last one left out; raises `ConfigError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    # Not splitlines(): to a recogniser, U+2028 or a form feed is a character like any other.
+    lines = text.replace("\r\n", "\n").split("\n")
+    return tuple(lines[:-1] if lines[-1] == "" else lines)
+
+
+def read_labels(
+    fields: Fields, config: ModelConfig, model_dir: Path
+) -> tuple[tuple[str, ...], str]:
+    """The class names, and the words that say where they are from; both empty without."""
+    files = {item.label_filename for item in config.output if item.label_filename}
+    given = fields.names("labels")
+    if given:
+        if files:
+            fields.fail("labels", f"are given by label_filename in config.pbtxt too: {files.pop()}")
+        if not isinstance(given, str):
+            return given, "labels"
+        files = {given}
+    if len(files) > 1:
+        raise ConfigError(f"model '{config.name}': label_filename differs: {sorted(files)}")
+    for name in files:
+        return tuple(line.strip() for line in read_lines(model_dir / name)), name
+    return (), ""

@@ -1,0 +1,177 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A model's vision.yaml as a `core.processing.Processor`.
+
+    input: ...      # how pixels reach the model: see input_plan.py
+    head: ...       # what its outputs mean: `type` and the fields of that file under heads/
+    labels: ...     # class names: a list, or a file with one a line (or label_filename in
+                    # config.pbtxt, as Triton has it)
+
+`prepare` makes one element of a frame, or one of each region; no pixel is touched before an
+element's source writes itself into its row of a batch.  What has to be known again at the end (the
+geometry to undo, this request's thresholds) travels in `Work.context`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from triton_ros.core.errors import ConfigError, InvalidArgumentError
+from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.processing import Work
+from triton_ros.core.request import Parameter
+from triton_ros.core.tensor import Array, Tensors, TensorSpec, materialize
+from triton_ros.vision.geometry import fit
+from triton_ros.vision.heads import HEADS
+from triton_ros.vision.heads.base import REGIONS, Context, Facts, Head, Thresholds
+from triton_ros.vision.image import Image
+from triton_ros.vision.input_plan import InputPlan, read_input
+from triton_ros.vision.labels import read_labels
+from triton_ros.vision.preprocess import FrameSource
+from triton_ros.vision.regions import RegionSource, crop_geometry, region_sizes, upright, usable
+from triton_ros.vision.yaml_fields import Fields, read_fields
+
+IMAGE = TensorSpec("IMAGE", "UINT8", (-1, -1, 3))
+FILE_NAME = "vision.yaml"
+
+_NO_REGIONS = np.zeros((0, 4, 2), np.float32)
+_NONE_USED = np.zeros(0, np.intp)
+
+
+def load_processor(config: ModelConfig, model_dir: Path) -> VisionProcessor | None:
+    """The processor of a model whose directory has a vision.yaml, else None.
+
+    `config` is completed.  Raises `ConfigError` naming the file, line, field and accepted values.
+    """
+    path = model_dir / FILE_NAME
+    if not path.is_file():
+        return None
+    if config.is_ensemble:
+        raise ConfigError(f"{path}: an ensemble has none, its steps' models have")
+    return read_processor(read_fields(path), config, model_dir)
+
+
+def read_processor(fields: Fields, config: ModelConfig, model_dir: Path) -> VisionProcessor:
+    """The processor from the file's top mapping; raises `ConfigError`."""
+    plan = read_input(fields.section("input"), config)
+    labels, labels_from = read_labels(fields, config, model_dir)
+    strip = config.max_batch_size == 0 and plan.leading_one
+    specs = [_without_one(item.spec) if strip else item.spec for item in config.output]
+    facts = Facts(
+        {spec.name: spec for spec in specs},
+        labels,
+        labels_from,
+        None if plan.regions else plan.size.fixed,
+        plan.regions is not None,
+    )
+    section = fields.section("head")
+    head = HEADS[section.choice("type", tuple(HEADS))](section, facts)
+    section.finish()
+    fields.finish()
+    processor = VisionProcessor(plan, head, labels)
+    _refuse_overlap(fields, config, processor)
+    return processor
+
+
+def _without_one(spec: TensorSpec) -> TensorSpec:
+    """The spec of an output without the first dim of 1 that it has instead of a batch dim."""
+    ones = spec.dims[:1] in ((1,), (-1,)) and len(spec.dims) > 1
+    return TensorSpec(spec.name, spec.datatype, spec.dims[1:]) if ones else spec
+
+
+def _refuse_overlap(fields: Fields, config: ModelConfig, processor: VisionProcessor) -> None:
+    """A request's input names say which of a model's two interfaces it means."""
+    for kind, own, raw in (
+        ("input", processor.inputs, [i.spec.name for i in config.input]),
+        ("output", processor.outputs, [o.spec.name for o in config.output]),
+    ):
+        for spec in own:
+            if spec.name in raw:
+                fields.fail(
+                    "head", f"makes an {kind} '{spec.name}', but the model's own has that name"
+                )
+
+
+@dataclass(frozen=True)
+class VisionProcessor:
+    """Images in, named results out; see `core.processing.Processor`."""
+
+    plan: InputPlan
+    head: Head
+    labels: tuple[str, ...]
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        return (IMAGE, REGIONS) if self.plan.regions else (IMAGE,)
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        return self.head.outputs
+
+    def prepare(self, inputs: Tensors, parameters: Mapping[str, Parameter]) -> Work:
+        """One element a frame, or one a region that can be warped."""
+        image = _image(inputs)
+        thresholds = self.head.thresholds.override(parameters)
+        if self.plan.regions:
+            return self._scatter(image, _regions(inputs), thresholds)
+        geometry = self.plan.fit(image.height, image.width)
+        source = FrameSource(self.plan, image, geometry)
+        context = Context(geometry, thresholds, _NO_REGIONS, _NONE_USED)
+        return Work([{self.plan.tensor: source}], context)
+
+    def finish(self, work: Work, outputs: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+        """The head's answer, in source pixels."""
+        if self.plan.leading_one:
+            outputs = [{name: _first(value) for name, value in row.items()} for row in outputs]
+        return self.head.finish(work.context, outputs)
+
+    def _scatter(self, image: Image, quads: Array, thresholds: Thresholds) -> Work:
+        rule = self.plan.regions
+        assert rule is not None
+        quads = upright(quads, rule.rotate_tall)
+        used = np.flatnonzero(usable(quads))
+        keep_ratio = self.plan.resize != "stretch"
+        widths, heights = region_sizes(quads)
+        sources = [
+            RegionSource(
+                self.plan,
+                image,
+                quads[index],
+                crop_geometry(rule, keep_ratio, float(widths[index]), float(heights[index])),
+            )
+            for index in used
+        ]
+        size = image.height, image.width
+        context = Context(fit(size, size, "stretch"), thresholds, quads, used)
+        return Work([{self.plan.tensor: source} for source in sources], context)
+
+
+def _image(inputs: Tensors) -> Image:
+    value = inputs.get("IMAGE")
+    if value is None:
+        raise InvalidArgumentError("input 'IMAGE' is missing")
+    return value if isinstance(value, Image) else Image.from_array(materialize(value))
+
+
+def _regions(inputs: Tensors) -> Array:
+    value = inputs.get("REGIONS")
+    if value is None:
+        raise InvalidArgumentError("input 'REGIONS' is missing")
+    quads = materialize(value)
+    if quads.ndim != 3 or quads.shape[1:] != (4, 2) or quads.dtype.kind != "f":
+        raise InvalidArgumentError(
+            "input 'REGIONS' must be FP32 [n, 4, 2] (corners x, y in the order TL, TR, BR, BL),"
+            f" got {quads.dtype} {list(quads.shape)}"
+        )
+    if not np.isfinite(quads).all():
+        raise InvalidArgumentError("input 'REGIONS' has coordinates that are not finite")
+    return quads.astype(np.float32, copy=False)
+
+
+def _first(value: Array) -> Array:
+    found: Array = value[0] if value.ndim > 1 and value.shape[0] == 1 else value
+    return found
