@@ -4,10 +4,16 @@
 
 from __future__ import annotations
 
-from triton_ros.vision.heads import ssd
+from triton_ros.vision.heads import blazeface, classification, ctc, db_text, flip, ssd, yolo
 from triton_ros.vision.heads.base import Reader
 
 HEADS: dict[str, Reader] = {
+    "yolo": yolo.read,
     "ssd": ssd.read,
+    "blazeface": blazeface.read,
+    "db_text": db_text.read,
+    "ctc": ctc.read,
+    "flip": flip.read,
+    "classification": classification.read,
 }
 """How each `head.type` is read."""
