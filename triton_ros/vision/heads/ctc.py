@@ -9,7 +9,8 @@
       space: true              # the model's last class is the space, which the file leaves out
 
 A text is the best class of each step, repetitions and blanks dropped; its score is the mean of
-what is left; spaces at its ends are not part of it.  A region that cannot be read (no area) has an empty text with score 0.
+what is left.  Spaces at its ends are not part of it.  A region that cannot be read (no area) has
+an empty text with score 0.
 """
 
 from __future__ import annotations
