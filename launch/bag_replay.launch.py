@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Play a bag through the node, in the bag's own time; the bag starts once the node is active."""
 
+from pathlib import Path
+
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -10,7 +12,7 @@ from launch.actions import (
     RegisterEventHandler,
 )
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, ThisLaunchFileDir
+from launch.substitutions import LaunchConfiguration
 from launch_ros.event_handlers import OnStateTransition
 
 
@@ -20,9 +22,7 @@ def generate_launch_description() -> LaunchDescription:
     The arguments of triton.launch.py work here too.
     """
     triton = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(
-            PathJoinSubstitution([ThisLaunchFileDir(), "triton.launch.py"])
-        ),
+        PythonLaunchDescriptionSource(str(Path(__file__).with_name("triton.launch.py"))),
         launch_arguments={"use_sim_time": "true", "autostart": "true"}.items(),
     )
     play = ExecuteProcess(
