@@ -36,7 +36,8 @@ class DynamicBatcher:
         self._batching = batching if max_batch_size > 0 else None
         preferred = batching.preferred_batch_size if batching else ()
         self._preferred = tuple(sorted(preferred or (self._max_rows,)))
-        self._delay_ns = batching.max_queue_delay_microseconds * 1000 if batching else 0
+        delay_us = self._batching.max_queue_delay_microseconds if self._batching else 0
+        self._delay_ns = delay_us * 1000
         self._max_queue = batching.max_queue_size if batching else 0
         self._queue: deque[Item] = deque()
 

@@ -67,7 +67,7 @@ def slowest(a: Timing, b: Timing) -> Timing:
 
 def scatter_rows(inputs: Mapping[str, Array], count: int) -> list[dict[str, Array]]:
     """Row by row: ``[n, ...]`` tensors as n elements without the first dim."""
-    return [{name: array[i] for name, array in inputs.items()} for i in range(count)]
+    return [{name: array[i, ...] for name, array in inputs.items()} for i in range(count)]
 
 
 def gather_rows(

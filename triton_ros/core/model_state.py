@@ -45,6 +45,10 @@ TRANSITIONS: dict[tuple[ModelState, Event], ModelState] = {
     # overtaken: the old one finished unloading after a new load had begun
     (ModelState.LOADING, Event.UNLOADED): ModelState.LOADING,
     (ModelState.READY, Event.UNLOADED): ModelState.READY,
+    (ModelState.UNAVAILABLE, Event.UNLOADED): ModelState.UNAVAILABLE,
+    # the server closed while a reload was under way, whose result is then thrown away
+    (ModelState.UNLOADING, Event.FAILED): ModelState.UNLOADING,
+    (ModelState.UNAVAILABLE, Event.FAILED): ModelState.UNAVAILABLE,
 }
 
 

@@ -90,7 +90,7 @@ def merge(items: Sequence[Item], pool: BufferPool, batched: bool) -> Batch:
     for name, value in items[0].inputs.items():
         row = tuple(value.shape) if items[0].element or not batched else tuple(value.shape[1:])
         shape = (total, *row) if batched else row
-        batch.inputs[name] = pool.take(shape, value.dtype)
+        batch.inputs[name] = pool.take(shape, _model_dtype(value))
     batch.pooled = list(batch.inputs.values())
     _fill(batch, items, batched)
     if batch.failed and batched:
@@ -98,8 +98,14 @@ def merge(items: Sequence[Item], pool: BufferPool, batched: bool) -> Batch:
     return batch
 
 
+def _model_dtype(value: Tensor) -> np.dtype[Any]:
+    """What a model is given: native byte order, and strings of any length as objects."""
+    dtype = value.dtype
+    return np.dtype(np.object_) if dtype.kind in "SU" else dtype.newbyteorder("=")
+
+
 def _whole(value: Tensor, item: Item, batched: bool) -> Array:
-    array = np.ascontiguousarray(value)
+    array = np.asarray(value, _model_dtype(value), order="C")  # keeps a scalar one
     return array[None] if item.element and batched else array
 
 
@@ -112,7 +118,7 @@ def _fill(batch: Batch, items: Sequence[Item], batched: bool) -> None:
                 if not batched:
                     slot = buffer
                 else:
-                    slot = buffer[at] if item.element else buffer[at : at + item.rows]
+                    slot = buffer[at, ...] if item.element else buffer[at : at + item.rows]
                 _write(value, slot)
         except TritonError as error:
             batch.failed.append((item, error))
@@ -142,6 +148,7 @@ def split(outputs: Mapping[str, Array], items: Sequence[Item]) -> list[dict[str,
     answers, at = [], 0
     for item in items:
         rows = at if item.element else slice(at, at + item.rows)
-        answers.append({name: output[rows] for name, output in outputs.items()})
+        # the ellipsis keeps a row of a 1-D output an array
+        answers.append({name: output[rows, ...] for name, output in outputs.items()})
         at += item.rows
     return answers
