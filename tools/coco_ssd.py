@@ -184,7 +184,8 @@ class _Network(_Builder):
         return self._done[name]
 
     def _conv(self, node: Mapping[str, Any], inputs: list[str]) -> str:
-        weights = self._model.weights[inputs[1]]
+        weights: Array = self._model.weights[inputs[1]]
+        kernel: Array
         groups = 1
         if node["op"] == "DepthwiseConv2dNative":
             height, width, groups, multiplier = weights.shape

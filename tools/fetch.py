@@ -96,12 +96,12 @@ def _download(package: Package, directory: Path) -> None:
     except OSError as error:
         raise FetchError(f"{package}: {error}") from error
     if done.returncode != 0:
-        raise FetchError(f"{package}: {_reason(done.stderr)}")
+        raise FetchError(f"{package}: {_reason(done.stderr)} (is there a network?)")
 
 
 def _command(package: Package) -> list[str]:
     if package.kind == "npm":
-        return ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
+        return ["npm", "pack", "--loglevel=error", f"{package.name}@{package.version}"]
     return [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
         *("--no-deps", "--only-binary=:all:", "--ignore-requires-python"),
@@ -110,10 +110,13 @@ def _command(package: Package) -> list[str]:
 
 
 def _reason(stderr: str) -> str:
-    """The last error line of a client; pip's begin with ``ERROR:``, npm's with ``npm error``."""
+    """The one line that says why: pip's last ``ERROR:``, npm's ``... failed, reason: ...``."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower() and "log of this run" not in line]
-    return (errors or lines or ["it failed without a word"])[-1]
+    npm = [line.removeprefix("npm error ") for line in lines if line.startswith("npm error ")]
+    if npm:
+        return next((line for line in npm if "failed" in line or "404" in line), npm[0])
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    return (errors or lines or ["it failed without a word"])[-1].removeprefix("ERROR: ")
 
 
 def _sha256(path: Path) -> str:

@@ -71,17 +71,17 @@ def convert_coco_ssd(source: Source, archive: Path, directory: Path) -> None:
 def copy_recogniser(source: Source, archive: Path, directory: Path) -> None:
     """The model, and from its metadata ``characters.txt``: what index i + 1 of an output means.
 
-    One character a line.  Index 0 is the CTC blank and not in the file; the space, which the
-    metadata leave out, is the last line.
+    One character a line.  Neither the CTC blank, which is index 0, nor the space, which is the
+    last index, is in the metadata or in the file.
     """
     import onnx  # noqa: PLC0415 (slow to import)
 
     copy_member(source, archive, directory)
     model = onnx.load(directory / "1" / source.filename)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    characters = [*metadata["character"].split("\n"), " "]
+    characters = metadata["character"].split("\n")
     classes = model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
-    if len(characters) + 1 != classes:
+    if len(characters) + 2 != classes:
         raise FetchError(f"{source.member}: {len(characters)} characters for {classes} classes")
     text = "".join(f"{character}\n" for character in characters)
     (directory / "characters.txt").write_text(text, encoding="utf-8")
