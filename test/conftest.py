@@ -1,0 +1,89 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for every test; the place of this file puts its folder on the path.
+
+ROS tests share a machine with other ROS tests, so each gets a domain of its own (`ros_domain`)
+and stays on this machine.  A new domain a test also keeps the ghosts of killed processes away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+DOMAINS = 101
+"""The ports of domains above fall into the range that the kernel hands out."""
+
+_next = itertools.count(os.getpid())
+
+
+@pytest.fixture
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A ROS_DOMAIN_ID that no other test process on this machine has, set in the environment."""
+    claimed = (_claim(number % DOMAINS + 1) for number in itertools.islice(_next, DOMAINS))
+    domain, lock = next(claim for claim in claimed if claim)
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    with lock:
+        yield domain
+
+
+def _claim(domain: int) -> tuple[int, IO[str]] | None:
+    """The domain and the lock that holds it while it is open; None when another test has it."""
+    lock = Path(tempfile.gettempdir(), f"triton_ros_test_domain_{domain}").open("w")  # noqa: SIM115
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return domain, lock
+
+
+Spawn = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def spawn(ros_domain: int, tmp_path: Path) -> Iterator[Spawn]:
+    """``spawn("-m", "triton_ros.main", ...)``: a Python process in this test's domain.
+
+    What it prints goes to ``tmp_path/<n>.log`` and, at the end, to pytest's captured output.  A
+    process that still runs then gets SIGTERM and, ten seconds later, SIGKILL.
+    """
+    started: list[tuple[subprocess.Popen[str], Path]] = []
+
+    def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+        log = tmp_path / f"{len(started)}.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**os.environ, "ROS_DOMAIN_ID": str(ros_domain), **environment},
+            )
+        started.append((process, log))
+        return process
+
+    yield start
+    for process, log in started:
+        _stop(process)
+        print(f"--- {log.name}, exit {process.returncode} ---\n{log.read_text()}")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
