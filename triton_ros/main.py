@@ -1,0 +1,100 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Composition root: hands core its backends, its clock and the vision layer; spins; stops.
+
+``triton_ros --ros-args --params-file triton.yaml`` starts the node, with or without `launch`.
+SIGINT and SIGTERM shut it down through its own lifecycle.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from triton_ros.backends.registry import BackendRegistry
+from triton_ros.core.server import InferenceServer
+from triton_ros.ros.node import TritonNode
+from triton_ros.vision.processor import load_processor
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node until a signal; the process's exit status."""
+    _tune_process()
+    rclpy.init(
+        args=list(sys.argv if arguments is None else arguments),
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
+    node = TritonNode(make_server)
+    executor = _make_executor()
+    executor.add_node(node)
+    try:
+        if node.get_parameter("autostart").value:
+            _autostart(node)
+        _spin(executor)
+        node.trigger_shutdown()
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown()
+    return 0
+
+
+def make_server(repositories: Sequence[Path]) -> InferenceServer:
+    """A server with every backend and the vision layer."""
+    return InferenceServer(repositories, BackendRegistry().load_backend, load_processor)
+
+
+def _autostart(node: TritonNode) -> None:
+    if node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        node.trigger_activate()
+
+
+def _make_executor() -> Executor:
+    try:
+        # A third of the CPU per message of the others; they busy-wait or scan all entities.
+        from rclpy.experimental.events_executor import EventsExecutor  # noqa: PLC0415  (from Kilted on)
+    except ImportError:
+        return SingleThreadedExecutor()
+    executor: Executor = EventsExecutor()
+    return executor
+
+
+def _spin(executor: Executor) -> None:
+    """Until SIGINT or SIGTERM.
+
+    Python's signal handlers run between the calls only, and `EventsExecutor` without a timeout
+    never returns from one; hence the short timeout, which wakes nobody else.
+    """
+    stop: Future[Any] = executor.create_future()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set_result(None))
+    while not stop.done():
+        executor.spin_until_future_complete(stop, timeout_sec=0.2)
+
+
+def _tune_process() -> None:
+    """Settings that images need and that only the process as a whole can have."""
+    # A thread that has a result waits this long for a busy Python thread; the default is 5 ms.
+    sys.setswitchinterval(0.0005)
+    if sys.platform == "linux":
+        # Keep freed image buffers instead of returning them to the kernel at every frame.
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt"):
+            libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+            libc.mallopt(_M_TRIM_THRESHOLD, 512 << 20)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`/diagnostics`: one status a model, stream and node, keys as flat numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from std_msgs.msg import Header
+
+from triton_ros.core.errors import TritonError
+from triton_ros.core.model_state import IndexEntry, ModelState
+from triton_ros.core.server import InferenceServer
+from triton_ros.core.statistics import Duration
+from triton_ros.ros.stream_statistics import StreamSnapshot
+
+OK, WARN, ERROR = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
+
+
+def diagnostic_array(stamp: Time, statuses: Iterable[DiagnosticStatus]) -> DiagnosticArray:
+    return DiagnosticArray(header=Header(stamp=stamp), status=list(statuses))
+
+
+def status(name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:
+    """One row."""
+    pairs = [KeyValue(key=key, value=_text(value)) for key, value in values.items()]
+    return DiagnosticStatus(
+        name=name, level=level, message=message, hardware_id="triton_ros", values=pairs
+    )
+
+
+def _text(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def node_status(node: str, problem: str, refused: Mapping[str, str]) -> DiagnosticStatus:
+    """The node itself: why the last transition failed, and which models have no services."""
+    message = problem or "; ".join(
+        f"model '{model}' has no services: same name as '{owner}'"
+        for model, owner in refused.items()
+    )
+    level = ERROR if problem else WARN if message else OK
+    return status(f"{node}: node", level, message or "running", {"refused_names": len(refused)})
+
+
+def model_status(node: str, server: InferenceServer, entry: IndexEntry) -> DiagnosticStatus:
+    """A model's state and its counters since it was loaded."""
+    name = f"{node}: model {entry.name}"
+    values: dict[str, object] = {"state": entry.state.value, "version": entry.version or 0}
+    if entry.state is not ModelState.READY:
+        failed = entry.state is ModelState.UNAVAILABLE and entry.reason not in ("", "unloaded")
+        return status(name, ERROR if failed else OK, entry.reason or entry.state.value, values)
+    try:
+        model = server.describe(entry.name, entry.version or -1)
+    except TritonError as error:  # unloaded a moment ago
+        return status(name, WARN, str(error), values)
+    counted = model.statistics
+    values |= {
+        "instances": model.instance_count,
+        "pending": model.pending,
+        "inferences": counted.inference_count,
+        "executions": counted.execution_count,
+        "failures": counted.fail.count,
+        "queue_ms": _mean_ms(counted.queue),
+        "compute_input_ms": _mean_ms(counted.compute_input),
+        "compute_infer_ms": _mean_ms(counted.compute_infer),
+        "compute_output_ms": _mean_ms(counted.compute_output),
+    }
+    values |= {f"batches_of_{size}": count for size, count in counted.batch_sizes.items()}
+    return status(name, WARN if entry.reason else OK, entry.reason or "READY", values)
+
+
+def _mean_ms(duration: Duration) -> float:
+    return duration.ns / duration.count / 1e6 if duration.count else 0.0
+
+
+def stream_status(
+    node: str, stream: str, model: str, active: bool, snapshot: StreamSnapshot
+) -> DiagnosticStatus:
+    """A stream's counters since configure; WARN once frames were lost to an error."""
+    p50, p95, longest = snapshot.latency_ms
+    values: dict[str, object] = {
+        "model": model,
+        "received": snapshot.received,
+        "answered": snapshot.answered,
+        "waiting": snapshot.waiting,
+        "detections": snapshot.detections,
+        "latency_p50_ms": p50,
+        "latency_p95_ms": p95,
+        "latency_max_ms": longest,
+    }
+    values |= {f"dropped_{reason}": count for reason, count in sorted(snapshot.dropped.items())}
+    values |= {f"batches_of_{size}": count for size, count in snapshot.batch_sizes.items()}
+    message = snapshot.last_error or ("active" if active else "inactive")
+    level = WARN if snapshot.last_error else OK
+    return status(f"{node}: stream {stream}", level, message, values)

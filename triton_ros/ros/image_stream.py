@@ -1,0 +1,320 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One image topic: frames in, detections out.
+
+The subscription's callback runs on the executor and only enqueues: it reads the header of the
+serialized message, and hands the frame (pixels still in the middleware's bytes) to the server if
+the stream may have one more in flight.  Everything else happens on the instance thread that
+answers: the next frame is started first, then the answer is published.  Answers leave in the order
+of their frames.
+
+While a frame still waits for an instance (other streams may use the same model), a newer frame
+takes its place there; that is *newest wins* carried into the model's queue.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import Image as ImageMessage
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
+
+from triton_ros.core.errors import CancelledError, NotFoundError, TritonError, UnavailableError
+from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome
+from triton_ros.core.server import InferenceServer, Ticket
+from triton_ros.ros import conversions
+from triton_ros.ros.annotator import Annotator
+from triton_ros.ros.frame_queue import FrameQueue, Sequencer
+from triton_ros.ros.image_cdr import FrameHeader, read_compressed, read_image
+from triton_ros.ros.parameters import StreamSettings
+from triton_ros.ros.qos import LATCHED, RESULTS, image_qos
+from triton_ros.ros.stream_statistics import StreamStatistics
+from triton_ros.vision.draw import annotate
+from triton_ros.vision.image import Image, ImageError
+
+REPORT_EVERY_S = 5.0
+DRAIN_S = 2.0
+
+
+@dataclass(slots=True)
+class Frame:
+    """A frame from reception to publication."""
+
+    header: FrameHeader
+    image: Image
+    received_ns: int
+    number: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    frame: Frame
+    response: InferenceResponse
+    message: Detection2DArray
+
+
+class ImageStream:
+    """Wires one stream; made at configure, `start` and `stop` at (de)activate."""
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        server: InferenceServer,
+        annotator: Annotator,
+        settings: StreamSettings,
+    ) -> None:
+        self.settings = settings
+        self.statistics = StreamStatistics()
+        self._node = node
+        self._server = server
+        self._annotator = annotator
+        self._queue: FrameQueue[Frame] = FrameQueue(settings.queue_depth, 1)
+        self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._started = self._left = 0
+        self._newest: Ticket | None = None
+        self._leaving: Sequencer[_Answer] = Sequencer()
+        self._publishing = threading.Lock()
+        self._subscription: Subscription[ImageMessage | CompressedImage] | None = None
+        self._announced = 0
+        place = f"~/{settings.name}"
+        self._detections = node.create_lifecycle_publisher(
+            Detection2DArray, f"{place}/detections", RESULTS
+        )
+        self._annotated = node.create_lifecycle_publisher(
+            ImageMessage, f"{place}/annotated", RESULTS
+        )
+        self._label_info = node.create_lifecycle_publisher(
+            LabelInfo, f"{place}/label_info", LATCHED
+        )
+        self._vision_info = node.create_lifecycle_publisher(
+            VisionInfo, f"{place}/vision_info", LATCHED
+        )
+
+    # control, on the executor's thread -------------------------------------------------------
+
+    def start(self) -> None:
+        """Subscribe, and say which model answers."""
+        settings = self.settings
+        kind, read = (
+            (ImageMessage, read_image)
+            if settings.transport == "raw"
+            else (CompressedImage, read_compressed)
+        )
+        self._subscription = self._node.create_subscription(
+            kind,
+            settings.topic,
+            lambda raw: self._on_message(raw, read),
+            image_qos(settings.reliability, settings.depth),
+            raw=True,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        self.announce()
+
+    def stop(self) -> None:
+        """Take no more frames; answer those that run, within `DRAIN_S`."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+        with self._idle:
+            for _ in self._queue.clear():
+                self.statistics.dropped("deactivated")
+            if not self._idle.wait_for(lambda: self._left == self._started, DRAIN_S):
+                self._node.get_logger().warning(
+                    f"stream '{self.settings.name}': {self._started - self._left} frames still run"
+                    f" after {DRAIN_S:g} s"
+                )
+
+    def destroy(self) -> None:
+        for publisher in (
+            self._detections,
+            self._annotated,
+            self._label_info,
+            self._vision_info,
+        ):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def apply(self, settings: StreamSettings) -> None:
+        """Use other settings from the next frame on; frames in flight keep theirs."""
+        changed_model = settings.model != self.settings.model
+        self.settings = settings
+        self._resize()
+        if changed_model:
+            self.announce()
+
+    def check(self, settings: StreamSettings) -> None:
+        """Whether the stream could use these settings now.  Raises `TritonError`."""
+        description = self._server.describe(settings.model)
+        conversions.check_interface(settings.model, description.interface)
+
+    def announce(self) -> None:
+        """Publish (latched) the labels and the model of this stream, if it is loaded."""
+        settings = self.settings
+        try:
+            model = self._server.describe(settings.model)
+            conversions.check_interface(settings.model, model.interface)
+        except TritonError as error:
+            self._node.get_logger().warning(f"stream '{settings.name}': {error}")
+            return
+        self._resize()
+        self._announced += 1
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        threshold = max(settings.score_threshold, 0.0)
+        self._label_info.publish(conversions.label_info_message(header, model.labels, threshold))
+        location = f"{self._node.get_fully_qualified_name()}/{settings.name}/label_info"
+        method = f"{model.name}/{model.version}"
+        self._vision_info.publish(
+            conversions.vision_info_message(header, method, location, self._announced)
+        )
+
+    def _resize(self) -> None:
+        settings = self.settings
+        in_flight = settings.in_flight or self._instances(settings.model)
+        with self._lock:
+            self._queue.depth = settings.queue_depth
+            self._queue.in_flight = in_flight
+
+    def _instances(self, model: str) -> int:
+        try:
+            return self._server.describe(model).instance_count
+        except TritonError:
+            return 1
+
+    # data path -------------------------------------------------------------------------------
+
+    def _on_message(self, raw: bytes, read: Callable[[bytes], tuple[FrameHeader, Image]]) -> None:
+        received_ns = time.monotonic_ns()
+        self.statistics.received()
+        try:
+            header, image = read(raw)
+        except ImageError as error:
+            self._drop(error.reason, error)
+            return
+        frame = Frame(header, image, received_ns)
+        if self._supersede(frame):
+            return
+        with self._lock:
+            start, dropped = self._queue.arrive(frame)
+        for _ in dropped:
+            self.statistics.dropped("superseded")
+        if start:
+            self._start(start)
+
+    def _supersede(self, frame: Frame) -> bool:
+        """Take the place of the newest started frame, if it has not begun to run."""
+        with self._lock:
+            ticket, full = self._newest, self._queue.running >= self._queue.in_flight
+            if ticket is None or not full or self._queue.depth != 1:
+                return False
+            self._queue.running += 1  # the superseded one gives it back when it is answered
+            frame.number = self._started
+            self._started += 1
+        replaced = self._server.replace(ticket, self._request(frame), self._done(frame))
+        with self._lock:
+            if replaced is not None:
+                self._newest = replaced
+                older = self._queue.clear()
+            else:
+                self._queue.running -= 1
+        if replaced is None:
+            self._leave(frame.number, None)
+            return False
+        for _ in older:
+            self.statistics.dropped("superseded")
+        return True
+
+    def _start(self, frame: Frame) -> None:
+        with self._lock:
+            frame.number = self._started
+            self._started += 1
+        ticket = self._server.submit(self._request(frame), self._done(frame))
+        with self._lock:
+            self._newest = ticket
+
+    def _request(self, frame: Frame) -> InferenceRequest:
+        settings = self.settings
+        return InferenceRequest(
+            settings.model, {"IMAGE": frame.image}, parameters=settings.request_parameters
+        )
+
+    def _done(self, frame: Frame) -> Done:
+        def done(outcome: Outcome) -> None:
+            with self._lock:
+                following = self._queue.finished()
+            if following:
+                self._start(following)
+            self._leave(frame.number, self._answer(frame, outcome))
+
+        return done
+
+    def _answer(self, frame: Frame, outcome: Outcome) -> _Answer | None:
+        if isinstance(outcome, TritonError):
+            self._drop(_reason(outcome), outcome)
+            return None
+        try:
+            header = conversions.header_message(frame.header)
+            message = conversions.detections_message(header, outcome.outputs)
+        except (KeyError, ValueError, TypeError) as error:
+            self._drop("model_error", outcome_error(outcome, error))
+            return None
+        return _Answer(frame, outcome, message)
+
+    def _leave(self, number: int, answer: _Answer | None) -> None:
+        with self._publishing:
+            for ready in self._leaving.arrive(number, answer):
+                self._detections.publish(ready.message)
+                self.statistics.answered(
+                    len(ready.message.detections),
+                    time.monotonic_ns() - ready.frame.received_ns,
+                    ready.response.timing.batch_size,
+                )
+                if self._annotated.get_subscription_count():
+                    self._annotator.offer(self.settings.name, partial(self._annotate, ready))
+        with self._idle:
+            self._left += 1
+            self._idle.notify_all()
+
+    def _annotate(self, answer: _Answer) -> None:
+        picture = annotate(answer.frame.image.pixels("bgr"), answer.response.outputs)
+        self._annotated.publish(conversions.image_message(answer.message.header, picture))
+
+    def _drop(self, reason: str, error: TritonError) -> None:
+        message = f"stream '{self.settings.name}', topic '{self.settings.topic}': {error}"
+        self.statistics.dropped(reason, message)
+        if reason != "superseded":
+            self._node.get_logger().warning(message, throttle_duration_sec=REPORT_EVERY_S)
+
+    def _on_incompatible(self, event: object) -> None:
+        message = (
+            f"stream '{self.settings.name}': the publisher of '{self.settings.topic}' offers"
+            f" another quality of service than {self.settings.reliability}:"
+            f" set streams.{self.settings.name}.reliability"
+        )
+        self.statistics.note(message)
+        self._node.get_logger().warning(message)
+
+
+def outcome_error(response: InferenceResponse, error: Exception) -> TritonError:
+    """What a model's answer lacks to become detections."""
+    return TritonError(f"model '{response.model_name}': its answer cannot be published: {error!r}")
+
+
+def _reason(error: TritonError) -> str:
+    if isinstance(error, ImageError):
+        return error.reason
+    if isinstance(error, CancelledError):
+        return "superseded"
+    if isinstance(error, (UnavailableError, NotFoundError)):
+        return "model_unavailable"
+    return "model_error"

@@ -1,0 +1,258 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Every parameter of the node: one table, from which they are declared, checked and documented.
+
+Streams are whatever the parameter file names below ``streams.``.  A name or a type that the node
+does not know is reported at configure and never silently ignored; whole numbers are accepted for
+decimal ones.  *Live* parameters change while frames flow, the others while unconfigured only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.node import Node
+
+from triton_ros.core.errors import ConfigError
+from triton_ros.ros.qos import RELIABILITIES
+
+STREAMS = "streams."
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One parameter; `choices` or `low`/`high` limit its value."""
+
+    name: str
+    default: bool | int | float | str | list[str]
+    description: str
+    live: bool = False
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def accepted(self) -> str:
+        """What is accepted, in words."""
+        if self.choices:
+            return " | ".join(self.choices)
+        kind = "string array" if isinstance(self.default, list) else _KINDS[type(self.default)]
+        if self.low is None:
+            return kind
+        return f"{kind} {self.low:g} .. {self.high:g}"
+
+    def check(self, name: str, value: Any) -> Any:
+        """The value in the parameter's type; raises `ConfigError` naming what is accepted."""
+        value = self._coerced(value)
+        good = type(value) is type(self.default)
+        if good and isinstance(value, list):
+            good = all(isinstance(entry, str) for entry in value)
+        if good and self.choices:
+            good = value in self.choices
+        if good and self.low is not None and self.high is not None:
+            good = self.low <= value <= self.high
+        if not good:
+            raise ConfigError(f"parameter '{name}' is {value!r}; accepted: {self.accepted}")
+        return value
+
+    def _coerced(self, value: Any) -> Any:
+        if isinstance(self.default, float) and type(value) is int:
+            return float(value)
+        if isinstance(self.default, list) and isinstance(value, (list, tuple)):
+            return list(value)
+        return value
+
+
+_KINDS = {bool: "bool", int: "integer", float: "double", str: "string"}
+
+NODE_SPECS = (
+    Spec("model_repository", [""], "directories of models, in Triton's layout"),
+    Spec("load_models", ["*"], "models to load at configure; '*' for all of the repository"),
+    Spec("configure_wait_s", 4.0, "how long configure waits for models", low=0.0, high=3600.0),
+    Spec("diagnostics_period_s", 1.0, "period of /diagnostics", low=0.1, high=60.0),
+    Spec("autostart", False, "configure and activate at start, without a manager"),
+)
+STREAM_SPECS = (
+    Spec("topic", "", "image topic; <stream>/image if empty"),
+    Spec("transport", "raw", "type of the image topic", choices=("raw", "compressed")),
+    Spec("model", "", "model that answers the stream's frames", live=True),
+    Spec("queue_depth", 1, "frames that may wait; 1: the newest wins", True, (), 1, 100),
+    Spec("in_flight", 0, "frames that run at once; 0: the model's instances", True, (), 0, 64),
+    Spec("reliability", "best_effort", "of the image subscription", choices=RELIABILITIES),
+    Spec("depth", 5, "history depth of the image subscription", low=1, high=1000),
+    Spec("score_threshold", -1.0, "least score; -1: the model's own", True, (), -1.0, 1.0),
+    Spec("iou_threshold", -1.0, "of suppression; -1: the model's own", True, (), -1.0, 1.0),
+    Spec("max_detections", 0, "most detections; 0: the model's own", True, (), 0, 100000),
+)
+_NODE = {spec.name: spec for spec in NODE_SPECS}
+_STREAM = {spec.name: spec for spec in STREAM_SPECS}
+# What every ROS 2 node or launch file may set besides.
+_FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.", "bond_")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """The node's own parameters, checked."""
+
+    model_repository: tuple[Path, ...]
+    load_models: tuple[str, ...]
+    configure_wait_s: float
+    diagnostics_period_s: float
+    autostart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """One stream's parameters, checked; replaced as a whole when one changes."""
+
+    name: str
+    topic: str
+    transport: str
+    model: str
+    queue_depth: int
+    in_flight: int
+    reliability: str
+    depth: int
+    score_threshold: float
+    iou_threshold: float
+    max_detections: int
+
+    @property
+    def request_parameters(self) -> dict[str, bool | int | float | str]:
+        """What goes with every request: only what the stream overrides."""
+        chosen: dict[str, bool | int | float | str] = {}
+        if self.score_threshold >= 0:
+            chosen["score_threshold"] = self.score_threshold
+        if self.iou_threshold >= 0:
+            chosen["iou_threshold"] = self.iou_threshold
+        if self.max_detections:
+            chosen["max_detections"] = self.max_detections
+        return chosen
+
+
+def find_spec(name: str) -> Spec | None:
+    """The table's row for a parameter's full name."""
+    if name.startswith(STREAMS):
+        _, _, leaf = name.removeprefix(STREAMS).partition(".")
+        return _STREAM.get(leaf)
+    return _NODE.get(name)
+
+
+def declare(node: Node) -> tuple[str, ...]:
+    """Declare everything, with what the command line and parameter files gave.
+
+    The node was made with `automatically_declare_parameters_from_overrides`, so what was given is
+    there already, in the type of its text; it is declared again in its right type.  Returns what
+    is wrong with it, one message a parameter.
+    """
+    given = {name: parameter.value for name, parameter in node.get_parameters_by_prefix("").items()}
+    problems = [_unknown(name) for name in given if find_spec(name) is None]
+    problems = [problem for problem in problems if problem]
+    for name, spec in _all_specs(given):
+        value = spec.default
+        if name in given:
+            node.undeclare_parameter(name)
+            try:
+                value = spec.check(name, given[name])
+            except ConfigError as error:
+                problems.append(str(error))
+        node.declare_parameter(name, value, _descriptor(spec), ignore_override=True)
+    return tuple(problems)
+
+
+def _all_specs(given: Iterable[str]) -> list[tuple[str, Spec]]:
+    rows = [(spec.name, spec) for spec in NODE_SPECS]
+    for stream in stream_names(given):
+        rows += [(f"{STREAMS}{stream}.{spec.name}", spec) for spec in STREAM_SPECS]
+    return rows
+
+
+def stream_names(names: Iterable[str]) -> tuple[str, ...]:
+    """The streams that parameter names speak of, sorted."""
+    found = {
+        name.removeprefix(STREAMS).partition(".")[0] for name in names if name.startswith(STREAMS)
+    }
+    return tuple(sorted(found))
+
+
+def _unknown(name: str) -> str:
+    if name.startswith(_FOREIGN):
+        return ""
+    known = _STREAM if name.startswith(STREAMS) else _NODE
+    return f"parameter '{name}' is not known; accepted: {', '.join(known)}"
+
+
+def _descriptor(spec: Spec) -> ParameterDescriptor:
+    when = "live" if spec.live else "while unconfigured"
+    return ParameterDescriptor(
+        description=spec.description, additional_constraints=f"{spec.accepted}; set {when}"
+    )
+
+
+def read_node(node: Node) -> NodeSettings:
+    """The node's own settings.  Raises `ConfigError`."""
+    values = {spec.name: _value(node, spec.name, spec) for spec in NODE_SPECS}
+    roots = [Path(root).expanduser() for root in values["model_repository"] if root]
+    if not roots:
+        raise ConfigError("parameter 'model_repository' is empty; accepted: one directory or more")
+    values["model_repository"] = tuple(roots)
+    values["load_models"] = tuple(name for name in values["load_models"] if name)
+    return NodeSettings(**values)
+
+
+def read_streams(node: Node) -> dict[str, StreamSettings]:
+    """All streams' settings by name.  Raises `ConfigError`."""
+    names = stream_names(node.get_parameters_by_prefix("").keys())
+    return {name: read_stream(node, name, {}) for name in names}
+
+
+def read_stream(node: Node, stream: str, changes: Mapping[str, Any]) -> StreamSettings:
+    """One stream's settings, with some full names set to other values.  Raises `ConfigError`."""
+    values = {}
+    for leaf, spec in _STREAM.items():
+        name = f"{STREAMS}{stream}.{leaf}"
+        values[leaf] = (
+            spec.check(name, changes[name]) if name in changes else _value(node, name, spec)
+        )
+    if not values["model"]:
+        raise ConfigError(f"parameter '{STREAMS}{stream}.model' is empty; accepted: a model's name")
+    values["topic"] = values["topic"] or f"{stream}/image"
+    return StreamSettings(name=stream, **values)
+
+
+def _value(node: Node, name: str, spec: Spec) -> Any:
+    return spec.check(name, node.get_parameter(name).value)
+
+
+def changed_streams(
+    node: Node,
+    changes: Mapping[str, Any],
+    unconfigured: bool,
+    check: Callable[[StreamSettings], None],
+) -> dict[str, StreamSettings]:
+    """The new settings of the streams that a parameter change touches.
+
+    Raises `ConfigError` for a value that is refused, and for one that cannot change now.
+    """
+    for name, value in changes.items():
+        spec = find_spec(name)
+        if spec is None:
+            continue
+        spec.check(name, value)
+        if not (spec.live or unconfigured):
+            raise ConfigError(f"parameter '{name}' can only be set while the node is unconfigured")
+    touched = {
+        name: read_stream(node, name, changes)
+        for name in stream_names(changes)
+        if node.has_parameter(f"{STREAMS}{name}.model")
+    }
+    for settings in touched.values():
+        check(settings)
+    return touched
+
+
+assert {f.name for f in fields(StreamSettings)} == {"name", *_STREAM}

@@ -1,0 +1,81 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What happened to a stream's frames: every one of them is in exactly one of these numbers."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSnapshot:
+    """`received` = `answered` + all of `dropped` + `waiting` (queued or running)."""
+
+    received: int
+    answered: int
+    detections: int
+    dropped: dict[str, int] = field(default_factory=dict)
+    latency_ms: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """p50, p95 and maximum from reception to publication, of the newest answers."""
+    batch_sizes: dict[int, int] = field(default_factory=dict)
+    last_error: str = ""
+
+    @property
+    def waiting(self) -> int:
+        return self.received - self.answered - sum(self.dropped.values())
+
+
+class StreamStatistics:
+    """Thread-safe."""
+
+    def __init__(self, window: int = 1000) -> None:
+        self._lock = threading.Lock()
+        self._received = self._answered = self._detections = 0
+        self._dropped: Counter[str] = Counter()
+        self._batch_sizes: Counter[int] = Counter()
+        self._latencies_ns: deque[int] = deque(maxlen=window)
+        self._last_error = ""
+
+    def received(self) -> None:
+        with self._lock:
+            self._received += 1
+
+    def dropped(self, reason: str, message: str = "") -> None:
+        with self._lock:
+            self._dropped[reason] += 1
+            self._last_error = message or self._last_error
+
+    def note(self, message: str) -> None:
+        """Something to show in diagnostics that cost no frame by itself."""
+        with self._lock:
+            self._last_error = message
+
+    def answered(self, detections: int, latency_ns: int, batch_size: int) -> None:
+        with self._lock:
+            self._answered += 1
+            self._detections += detections
+            self._batch_sizes[batch_size] += 1
+            self._latencies_ns.append(latency_ns)
+
+    def snapshot(self) -> StreamSnapshot:
+        with self._lock:
+            ordered = sorted(self._latencies_ns)
+            return StreamSnapshot(
+                self._received,
+                self._answered,
+                self._detections,
+                dict(self._dropped),
+                (percentile(ordered, 50), percentile(ordered, 95), percentile(ordered, 100)),
+                dict(sorted(self._batch_sizes.items())),
+                self._last_error,
+            )
+
+
+def percentile(ordered_ns: list[int], percent: int) -> float:
+    """Of sorted nanoseconds, in milliseconds (nearest rank); 0 for none."""
+    if not ordered_ns:
+        return 0.0
+    rank = max(0, -(-len(ordered_ns) * percent // 100) - 1)
+    return ordered_ns[rank] / 1e6
