@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,9 +24,7 @@ import numpy as np
 from triton_ros.core.errors import InvalidArgumentError
 from triton_ros.core.tensor import Array
 from triton_ros.vision.compressed import probe
-
-Order: TypeAlias = Literal["rgb", "bgr", "rgba", "bgra", "gray"]
-"""The channel order of an 8-bit array; gray has no channel axis."""
+from triton_ros.vision.encodings import RAW, Encoding, Order, convert
 
 REASONS = ("unsupported_encoding", "bad_size", "bad_step", "empty", "undecodable")
 
@@ -47,75 +44,8 @@ class ImageError(InvalidArgumentError):
         return ImageError(f"{place}, {self}", self.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Encoding:
-    """How a raw encoding is stored, and what makes 8-bit pixels of it where they are not."""
-
-    channels: int
-    order: Order
-    dtype: str = "u1"
-    convert: Callable[[Array], Array] | None = None
-
-
-def _cvt(code: int) -> Callable[[Array], Array]:
-    return lambda pixels: cv2.cvtColor(pixels, code)
-
-
-def _high_byte(pixels: Array) -> Array:
-    # cv_bridge's own rule, 65535 -> 255 with rounding; also undoes a foreign byte order.
-    return cv2.convertScaleAbs(pixels.astype(np.uint16, copy=False), alpha=255 / 65535)
-
-
-_UYVY = _Encoding(2, "bgr", convert=_cvt(cv2.COLOR_YUV2BGR_UYVY))
-_YUYV = _Encoding(2, "bgr", convert=_cvt(cv2.COLOR_YUV2BGR_YUY2))
-# OpenCV names a Bayer pattern after its second row, ROS after its first.
-_ENCODINGS = {
-    "rgb8": _Encoding(3, "rgb"),
-    "bgr8": _Encoding(3, "bgr"),
-    "rgba8": _Encoding(4, "rgba"),
-    "bgra8": _Encoding(4, "bgra"),
-    "mono8": _Encoding(1, "gray"),
-    "mono16": _Encoding(1, "gray", "u2", _high_byte),
-    "8UC1": _Encoding(1, "gray"),
-    "8UC3": _Encoding(3, "bgr"),
-    "8UC4": _Encoding(4, "bgra"),
-    "yuv422": _UYVY,
-    "uyvy": _UYVY,
-    "yuv422_yuy2": _YUYV,
-    "yuyv": _YUYV,
-    "bayer_rggb8": _Encoding(1, "bgr", convert=_cvt(cv2.COLOR_BayerBG2BGR)),
-    "bayer_bggr8": _Encoding(1, "bgr", convert=_cvt(cv2.COLOR_BayerRG2BGR)),
-    "bayer_gbrg8": _Encoding(1, "bgr", convert=_cvt(cv2.COLOR_BayerGR2BGR)),
-    "bayer_grbg8": _Encoding(1, "bgr", convert=_cvt(cv2.COLOR_BayerGB2BGR)),
-}
-
-ENCODINGS = tuple(_ENCODINGS)
+ENCODINGS = tuple(RAW)
 """The raw encodings that are understood."""
-
-_CODES: dict[tuple[str, str], int] = {
-    ("rgb", "bgr"): cv2.COLOR_RGB2BGR,
-    ("rgb", "gray"): cv2.COLOR_RGB2GRAY,
-    ("bgr", "rgb"): cv2.COLOR_BGR2RGB,
-    ("bgr", "gray"): cv2.COLOR_BGR2GRAY,
-    ("rgba", "rgb"): cv2.COLOR_RGBA2RGB,
-    ("rgba", "bgr"): cv2.COLOR_RGBA2BGR,
-    ("rgba", "gray"): cv2.COLOR_RGBA2GRAY,
-    ("bgra", "rgb"): cv2.COLOR_BGRA2RGB,
-    ("bgra", "bgr"): cv2.COLOR_BGRA2BGR,
-    ("bgra", "gray"): cv2.COLOR_BGRA2GRAY,
-    ("gray", "rgb"): cv2.COLOR_GRAY2RGB,
-    ("gray", "bgr"): cv2.COLOR_GRAY2BGR,
-}
-
-
-def convert(pixels: Array, order: Order, wanted: Order, out: Array | None = None) -> Array:
-    """8-bit pixels in another order; the array itself when it already is and `out` is None."""
-    if order == wanted:
-        if out is None:
-            return pixels
-        np.copyto(out, pixels)
-        return out
-    return cv2.cvtColor(pixels, _CODES[order, wanted], dst=out)
 
 
 class Image:
@@ -159,10 +89,10 @@ class Image:
         `pixels` is anything with a buffer.  `step` is the length of a row in bytes (None: rows
         have no padding).
         """
-        kind = _ENCODINGS.get(encoding)
+        kind = RAW.get(encoding)
         if kind is None:
             raise ImageError(
-                f"encoding '{encoding}' is not one of {', '.join(_ENCODINGS)}",
+                f"encoding '{encoding}' is not one of {', '.join(RAW)}",
                 "unsupported_encoding",
             )
         view = _strided(pixels, height, width, encoding, step, kind, is_bigendian)
@@ -230,7 +160,10 @@ class Image:
             with self._lock:
                 if self._base is None:
                     assert self._decode is not None
-                    self._base = self._decode()
+                    try:
+                        self._base = self._decode()
+                    except cv2.error as error:
+                        raise ImageError(f"{self!r} cannot be converted: {error}") from error
         return self._base
 
     def pixels(self, order: Order) -> Array:
@@ -288,7 +221,7 @@ def _strided(
     width: int,
     encoding: str,
     step: int | None,
-    kind: _Encoding,
+    kind: Encoding,
     is_bigendian: bool,
 ) -> Array:
     """The view [height, width] or [height, width, channels] of a raw frame, checked."""

@@ -33,8 +33,8 @@ import numpy as np
 
 from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.tensor import Array, TensorSpec
+from triton_ros.vision.encodings import Order
 from triton_ros.vision.geometry import RESIZES, Geometry, Resize, fit, limited_size
-from triton_ros.vision.image import Order
 from triton_ros.vision.pixel_writer import PixelWriter, channels_of
 from triton_ros.vision.yaml_fields import Fields
 

@@ -23,8 +23,8 @@ def surest(scores: Array, count: int) -> Array:
 def nms(boxes: Array, scores: Array, classes: Array, iou_threshold: float, count: int) -> Array:
     """Indices of the boxes to keep, at most `count`, highest score first.
 
-    `boxes` [n, 4] are x0, y0, x1, y1; only boxes of one class suppress each other, those that
-    overlap a surer one by more than `iou_threshold`.
+    `boxes` [n, 4] are x0, y0, x1, y1; scores are above 0.  Only boxes of one class suppress each
+    other: those go that overlap a surer one by more than `iou_threshold`.
     """
     best = surest(scores, CANDIDATES)
     rectangles = boxes[best].astype(np.float64)
@@ -37,7 +37,7 @@ def nms(boxes: Array, scores: Array, classes: Array, iou_threshold: float, count
             rectangles.tolist(),
             scores[best].tolist(),
             classes[best].tolist(),
-            -np.inf,
+            0.0,
             iou_threshold,
         )
     else:
@@ -51,7 +51,7 @@ def _nms_apart(rectangles: Array, scores: Array, classes: Array, iou_threshold: 
     extent = np.abs(rectangles).max() * 2 + 1
     moved = rectangles.copy()
     moved[:, :2] += (classes.astype(np.float64) * extent * 2)[:, None]
-    kept = cv2.dnn.NMSBoxes(moved.tolist(), scores.tolist(), -np.inf, iou_threshold)
+    kept = cv2.dnn.NMSBoxes(moved.tolist(), scores.tolist(), 0.0, iou_threshold)
     return np.asarray(kept, np.intp)
 
 

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from triton_ros.core.tensor import Array
+from triton_ros.vision.encodings import Order, convert
 from triton_ros.vision.geometry import Geometry
-from triton_ros.vision.image import Order, convert
 
 # `cv2.LUT` copies table entries whole and knows one type of each width; others travel as its bits.
 _CARRIERS = {1: np.uint8, 2: np.uint16, 4: np.float32, 8: np.float64}

@@ -26,7 +26,7 @@ from triton_ros.core.processing import Work
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array, Tensors, TensorSpec, materialize
 from triton_ros.vision.geometry import fit
-from triton_ros.vision.heads import HEADS
+from triton_ros.vision.heads import read_head
 from triton_ros.vision.heads.base import REGIONS, Context, Facts, Head, Thresholds
 from triton_ros.vision.image import Image
 from triton_ros.vision.input_plan import InputPlan, read_input
@@ -68,9 +68,7 @@ def read_processor(fields: Fields, config: ModelConfig, model_dir: Path) -> Visi
         None if plan.regions else plan.size.fixed,
         plan.regions is not None,
     )
-    section = fields.section("head")
-    head = HEADS[section.choice("type", tuple(HEADS))](section, facts)
-    section.finish()
+    head = read_head(fields.section("head"), facts)
     fields.finish()
     processor = VisionProcessor(plan, head, labels)
     _refuse_overlap(fields, config, processor)

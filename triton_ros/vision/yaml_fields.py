@@ -39,11 +39,11 @@ def read_fields(path: Path) -> Fields:
 class Fields:
     """One mapping of the file.  The readers take a `default` for a field that may be missing."""
 
-    def __init__(self, path: Path, loader: Any, node: Any, name: str) -> None:
+    def __init__(self, path: Path, loader: Any, node: Any, name: str, line: int = 1) -> None:
         self._path = path
         self._loader = loader
         self._name = name
-        self._line = node.start_mark.line + 1 if node else 1
+        self._line = line
         self._nodes: dict[str, Any] = {}
         self._lines: dict[str, int] = {}
         self._asked: list[str] = []
@@ -72,7 +72,9 @@ class Fields:
         self._asked.append(field)
         if field not in self._nodes:
             self.fail(field, "is missing")
-        return Fields(self._path, self._loader, self._nodes[field], self._full(field))
+        return Fields(
+            self._path, self._loader, self._nodes[field], self._full(field), self._lines[field]
+        )
 
     def text(self, field: str, default: str = _REQUIRED) -> str:
         """A string that is not empty."""

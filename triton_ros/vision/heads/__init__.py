@@ -4,16 +4,41 @@
 
 from __future__ import annotations
 
-from triton_ros.vision.heads import blazeface, classification, ctc, db_text, flip, ssd, yolo
-from triton_ros.vision.heads.base import Reader
+from dataclasses import dataclass
 
-HEADS: dict[str, Reader] = {
-    "yolo": yolo.read,
-    "ssd": ssd.read,
-    "blazeface": blazeface.read,
-    "db_text": db_text.read,
-    "ctc": ctc.read,
-    "flip": flip.read,
-    "classification": classification.read,
+from triton_ros.vision.heads import blazeface, classification, ctc, db_text, flip, ssd, yolo
+from triton_ros.vision.heads.base import Facts, Head, Reader
+from triton_ros.vision.yaml_fields import Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How a `head.type` is read, and what it can look at."""
+
+    read: Reader
+    frames: bool = False
+    regions: bool = False
+
+
+HEADS = {
+    "yolo": Family(yolo.read, frames=True),
+    "ssd": Family(ssd.read, frames=True),
+    "blazeface": Family(blazeface.read, frames=True),
+    "db_text": Family(db_text.read, frames=True),
+    "ctc": Family(ctc.read, regions=True),
+    "flip": Family(flip.read, regions=True),
+    "classification": Family(classification.read, frames=True, regions=True),
 }
-"""How each `head.type` is read."""
+
+
+def read_head(fields: Fields, facts: Facts) -> Head:
+    """The head from its section; raises `ConfigError`."""
+    name = fields.choice("type", tuple(HEADS))
+    family = HEADS[name]
+    if facts.regions and not family.regions:
+        fields.fail("type", f"is {name}, which looks at frames: input.regions is for others")
+    if not facts.regions and not family.frames:
+        fields.fail("type", f"is {name}, which looks at regions: input.regions is missing")
+    head = family.read(fields, facts)
+    fields.finish()
+    return head

@@ -70,8 +70,6 @@ class CtcHead:
 
 def read(fields: Fields, facts: Facts) -> CtcHead:
     """The head from its section; raises `ConfigError`."""
-    if not facts.regions:
-        fields.fail("type", "ctc reads regions: input.regions is missing")
     spec = facts.output(fields)
     name = fields.text("characters")
     space = fields.flag("space", True)

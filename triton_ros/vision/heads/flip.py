@@ -51,8 +51,6 @@ class FlipHead:
 
 def read(fields: Fields, facts: Facts) -> FlipHead:
     """The head from its section; raises `ConfigError`."""
-    if not facts.regions:
-        fields.fail("type", "flip turns regions: input.regions is missing")
     spec = facts.output(fields)
     classes = spec.dims[-1] if spec.dims else 0
     if classes < 2:
