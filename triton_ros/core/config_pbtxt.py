@@ -92,11 +92,33 @@ def _parse_message(message: str) -> str:
         r'(\d+):\d+ : Message type "inference\.(\w+)" has no field named "(.*)"', message
     )
     if not found:
-        return message.replace(" : ", ": ", 1)
+        return _enum_message(message) or message.replace(" : ", ": ", 1)
     line, kind, field = found.groups()
     descriptor = _schema().DESCRIPTOR.message_types_by_name.get(kind)
     known = sorted(descriptor.fields_by_name) if descriptor else []
     return f"{line}: '{field}' is not a field of {kind}; its fields are {', '.join(known)}"
+
+
+def _enum_message(message: str) -> str | None:
+    found = re.match(
+        r'(\d+):\d+ : .*Enum type "inference\.([\w.]+)" has no value (?:named|with number) (\w+)',
+        message,
+    )
+    if not found:
+        return None
+    line, kind, value = found.groups()
+    enum = _schema()
+    for part in kind.split("."):
+        enum = getattr(enum, part)
+    return f"{line}: '{value}' is not a {kind}; accepted: {', '.join(enum.keys())}"
+
+
+def _enum_name(enum: Any, number: int, place: str) -> str:
+    """The name of an enum's value; proto3 keeps numbers that have none."""
+    if number not in enum.values():
+        raise ConfigError(f"{place} {number} is not one of {', '.join(enum.keys())}")
+    name: str = enum.Name(number)
+    return name
 
 
 @lru_cache(maxsize=1)
@@ -115,7 +137,8 @@ def _schema() -> Any:
 
 def _stated(message: Any, text: str) -> frozenset[str]:
     names = {field.name for field, _ in message.ListFields()}
-    if re.search(r"^\s*max_batch_size\s*:", text, re.MULTILINE):
+    bare = re.sub(r"""#.*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'""", "", text)
+    if re.search(r"(?<!\w)max_batch_size\s*:", bare):
         names.add("max_batch_size")  # proto3 does not tell an explicit 0 from none
     return frozenset(names)
 
@@ -169,7 +192,7 @@ def _each(messages: Iterable[Any], convert: Callable[[Any], Any]) -> tuple[Any, 
 
 
 def _spec(message: Any, name: str, place: str) -> TensorSpec:
-    kind = _schema().DataType.Name(message.data_type)
+    kind = _enum_name(_schema().DataType, message.data_type, f"{place} '{name}': data_type")
     if kind in ("TYPE_INVALID", "TYPE_BF16"):
         raise ConfigError(f"{place} '{name}': data_type {kind} cannot be served here")
     datatype = kind.removeprefix("TYPE_")
@@ -196,7 +219,8 @@ def _inside(field: str, path: str) -> str:
 
 def _group(message: Any) -> InstanceGroup:
     _only(message, "instance_group")
-    kind = InstanceKind(_schema().ModelInstanceGroup.Kind.Name(message.kind))
+    kinds = _schema().ModelInstanceGroup.Kind
+    kind = InstanceKind(_enum_name(kinds, message.kind, "instance_group.kind"))
     if message.count < 0:
         raise ConfigError(f"instance_group.count must be 1 or more, got {message.count}")
     return InstanceGroup(message.name, kind, message.count or 1, tuple(message.gpus))

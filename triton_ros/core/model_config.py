@@ -145,6 +145,10 @@ class WarmupSample:
     inputs: Mapping[str, TensorSpec] = field(default_factory=dict)
     random: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        for spec in self.inputs.values():
+            _check_spec("model_warmup.inputs", spec)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
@@ -185,10 +189,11 @@ class ModelConfig:
         if self.is_ensemble:
             raise ConfigError("an ensemble has no dynamic_batching: its steps' models have")
         for size in self.dynamic_batching.preferred_batch_size:
-            if "max_batch_size" in self.stated and size > self.max_batch_size:
+            known = self.max_batch_size > 0 or "max_batch_size" in self.stated
+            if known and size > self.max_batch_size:
                 raise ConfigError(
                     "dynamic batching preferred size must be <= max batch size"
-                    f" {self.max_batch_size} for '{self.name}', got {size}"
+                    f" {self.max_batch_size} for '{self.name}', got preferred_batch_size {size}"
                 )
 
     @property

@@ -44,6 +44,13 @@ def _is_version(name: str) -> bool:
     return name.isascii() and name.isdigit() and (name == "0" or not name.startswith("0"))
 
 
+def _is_dir(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long for the file system is no directory either
+        return False
+
+
 class ModelRepository:
     """One or several root directories, read afresh at every question."""
 
@@ -53,7 +60,7 @@ class ModelRepository:
         for root in roots:
             if not root.is_dir():
                 raise ConfigError(f"model_repository: '{root}' is not a directory")
-        self.roots = tuple(root.resolve() for root in roots)
+        self.roots = tuple(dict.fromkeys(root.resolve() for root in roots))
 
     def names(self) -> tuple[str, ...]:
         """Every model's name, sorted."""
@@ -81,7 +88,7 @@ class ModelRepository:
                 f"invalid model name '{name}',"
                 " model name must not contain path traversal characters"
             )
-        places = [root / name for root in self.roots if (root / name).is_dir()]
+        places = [root / name for root in self.roots if _is_dir(root / name)]
         if not places:
             known = ", ".join(self.names()) or "none"
             raise NotFoundError(f"model '{name}' is not in the model repository; it has: {known}")

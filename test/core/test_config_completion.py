@@ -1,0 +1,115 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Filling a configuration in from the model file, and refusing what contradicts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from triton_ros.core.backend import Signature
+from triton_ros.core.config_completion import complete, complete_backend
+from triton_ros.core.config_pbtxt import parse_config
+from triton_ros.core.errors import ConfigError
+from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.tensor import TensorSpec
+
+BATCHED = Signature(
+    (TensorSpec("x", "FP32", (-1, 3, -1)),), (TensorSpec("y", "INT64", (-1, 2)),), batchable=True
+)
+FIXED = Signature((TensorSpec("x", "FP32", (1, 3)),), (TensorSpec("y", "INT64", (1, 2)),))
+
+
+def completed(text: str, signature: Signature = BATCHED) -> ModelConfig:
+    return complete(parse_config('backend: "onnxruntime" ' + text, "m"), signature)
+
+
+@pytest.mark.parametrize(
+    ("file", "backend"),
+    [
+        ("model.onnx", "onnxruntime"),
+        ("model.plan", "tensorrt"),
+        ("model.tflite", "tflite"),
+        ("model.pt", "pytorch"),
+        ("model.savedmodel", "tensorflow"),
+    ],
+)
+def test_the_backend_comes_from_the_file(tmp_path: Path, file: str, backend: str) -> None:
+    (tmp_path / file).touch()
+    assert complete_backend(ModelConfig("m"), tmp_path).backend == backend
+
+
+def test_the_backend_comes_from_the_named_file(tmp_path: Path) -> None:
+    config = ModelConfig("m", default_model_filename="net.tflite")
+    assert complete_backend(config, tmp_path).backend == "tflite"
+
+
+def test_the_backend_comes_from_the_platform_or_stays(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    assert complete_backend(ModelConfig("m", backend="mine"), tmp_path).backend == "mine"
+    plan = ModelConfig("m", platform="tensorrt_plan")
+    assert complete_backend(plan, tmp_path).backend == "tensorrt"
+    with pytest.raises(ConfigError, match=r"platform 'caffe' is not one of ensemble, tensorrt_pla"):
+        complete_backend(ModelConfig("m", platform="caffe"), tmp_path)
+
+
+def test_no_backend_to_be_found(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Could not determine backend for model 'm' .*model\.on"):
+        complete_backend(ModelConfig("m"), tmp_path)
+
+
+def test_everything_comes_from_the_file() -> None:
+    config = completed("")
+    assert config.max_batch_size == 4
+    assert [i.spec for i in config.input] == [TensorSpec("x", "FP32", (3, -1))]
+    assert [o.spec for o in config.output] == [TensorSpec("y", "INT64", (2,))]
+    assert config.dynamic_batching is None
+    (group,) = config.instance_group
+    assert (group.name, group.count) == ("m_0", 2)
+
+
+def test_a_fixed_first_dim_means_no_batches() -> None:
+    config = completed("", FIXED)
+    assert config.max_batch_size == 0
+    assert config.input[0].spec.dims == (1, 3)
+
+
+def test_an_explicit_zero_keeps_the_batch_dim_in_the_dims() -> None:
+    config = completed("max_batch_size: 0")
+    assert config.max_batch_size == 0
+    assert config.input[0].spec.dims == (-1, 3, -1)
+
+
+def test_stated_dims_say_whether_there_is_a_batch_dim() -> None:
+    whole = "input { name: 'x' data_type: TYPE_FP32 dims: [2, 3, 5] }"
+    assert completed(whole).max_batch_size == 0
+    without = "input { name: 'x' data_type: TYPE_FP32 dims: [3, 5] }"
+    assert completed(without).max_batch_size == 4
+    assert completed(without).input[0].spec.dims == (3, 5), "narrower than the file's"
+
+
+def test_groups_get_names_and_keep_counts() -> None:
+    config = completed("instance_group [{ count: 3 }, { name: 'mine' }]")
+    assert [(g.name, g.count) for g in config.instance_group] == [("m_0", 3), ("mine", 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("input { name: 'z' data_type: TYPE_FP32 dims: [3, 5] }", "the model file has 'x' FP32"),
+        ("input { name: 'x' data_type: TYPE_INT8 dims: [3, 5] }", "says 'x' INT8 [3, 5]"),
+        ("max_batch_size: 2 input { name: 'x' data_type: TYPE_FP32 dims: [4, 5] }", "[3, -1]"),
+        ("output { name: 'z' data_type: TYPE_INT64 dims: 2 }", "model 'm', output: the config"),
+        ("dynamic_batching { preferred_batch_size: 8 }", "must be <= max batch size 4"),
+    ],
+)
+def test_contradictions_show_both_sides(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        completed(text)
+    assert message in str(caught.value)
+
+
+def test_batches_that_the_file_does_not_have() -> None:
+    with pytest.raises(ConfigError, match="no variable first dim for a batch; accepted: max_batch"):
+        completed("max_batch_size: 8", FIXED)

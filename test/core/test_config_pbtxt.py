@@ -1,0 +1,292 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""config.pbtxt: what is read, what is refused with file and line, and nothing else ever raised."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from google.protobuf import text_format
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from triton_ros.core import config_pbtxt
+from triton_ros.core.config_pbtxt import parse_config, read_config
+from triton_ros.core.errors import ConfigError
+from triton_ros.core.model_config import (
+    DynamicBatching,
+    EnsembleStep,
+    InputConfig,
+    InstanceGroup,
+    InstanceKind,
+    ModelConfig,
+    OutputConfig,
+    VersionPolicy,
+    VersionPolicyKind,
+    WarmupSample,
+)
+from triton_ros.core.tensor import TensorSpec
+
+WHOLE = """
+name: "m"
+backend: "onnxruntime"
+max_batch_size: 8
+input { name: "x" data_type: TYPE_FP32 dims: [ -1, 4 ] }
+input [ { name: "s" data_type: TYPE_STRING dims: 1 optional: true } ]
+output { name: "y" data_type: TYPE_INT64 dims: 1 label_filename: "labels.txt" }
+instance_group [ { count: 2 kind: KIND_CPU }, { name: "g" kind: KIND_GPU gpus: [ 0, 1 ] } ]
+version_policy { latest { num_versions: 2 } }
+default_model_filename: "net.onnx"
+dynamic_batching {
+  preferred_batch_size: [ 4, 8 ]
+  max_queue_delay_microseconds: 100
+  default_queue_policy { max_queue_size: 16 }
+}
+model_warmup {
+  name: "w"
+  batch_size: 3
+  count: 2
+  inputs { key: "x" value { data_type: TYPE_FP32 dims: [ 2, 4 ] random_data: true } }
+}
+parameters { key: "intra_op_thread_count" value { string_value: "1" } }
+"""
+
+
+STATED = """name backend max_batch_size input output instance_group version_policy parameters
+default_model_filename dynamic_batching model_warmup"""
+
+
+def test_every_field_that_is_read() -> None:
+    assert parse_config(WHOLE, "m") == ModelConfig(
+        name="m",
+        backend="onnxruntime",
+        max_batch_size=8,
+        input=(
+            InputConfig(TensorSpec("x", "FP32", (-1, 4))),
+            InputConfig(TensorSpec("s", "BYTES", (1,)), optional=True),
+        ),
+        output=(OutputConfig(TensorSpec("y", "INT64", (1,)), "labels.txt"),),
+        instance_group=(
+            InstanceGroup("", InstanceKind.KIND_CPU, 2),
+            InstanceGroup("g", InstanceKind.KIND_GPU, 1, (0, 1)),
+        ),
+        version_policy=VersionPolicy(num_versions=2),
+        default_model_filename="net.onnx",
+        dynamic_batching=DynamicBatching((4, 8), 100, 16),
+        model_warmup=(
+            WarmupSample("w", 3, 2, {"x": TensorSpec("x", "FP32", (2, 4))}, frozenset({"x"})),
+        ),
+        parameters={"intra_op_thread_count": "1"},
+        stated=frozenset(STATED.split()),
+    )
+
+
+def test_an_empty_text_is_a_configuration() -> None:
+    assert parse_config("", "m") == ModelConfig("m")
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("version_policy { all {} }", VersionPolicy(VersionPolicyKind.ALL)),
+        ("version_policy { latest {} }", VersionPolicy()),
+        (
+            "version_policy { specific { versions: [3, 1] } }",
+            VersionPolicy(VersionPolicyKind.SPECIFIC, versions=(3, 1)),
+        ),
+    ],
+)
+def test_version_policies(text: str, policy: VersionPolicy) -> None:
+    assert parse_config(text, "m").version_policy == policy
+
+
+STEPS = """
+platform: "ensemble"
+ensemble_scheduling {
+  step { model_name: "a" input_map { key: "x" value: "X" } output_map { key: "y" value: "M" } }
+  step { model_name: "b" model_version: 3 input_map { key: "x" value: "M" } }
+}
+"""
+
+
+def test_ensemble_steps_and_fan_out() -> None:
+    text = STEPS + 'parameters { key: "fan_out" value { string_value: "b, " } }'
+    assert parse_config(text, "m").ensemble == (
+        EnsembleStep("a", -1, {"x": "X"}, {"y": "M"}),
+        EnsembleStep("b", 3, {"x": "M"}, {}, fan_out=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "stated"),
+    [
+        ("max_batch_size: 0", True),
+        ('backend: "b"  max_batch_size : 0', True),
+        ('backend: "b"; max_batch_size: 0', True),
+        ("# max_batch_size: 0", False),
+        ('default_model_filename: "max_batch_size: 0"', False),
+        ("default_model_filename: 'it#s' max_batch_size: 0", True),
+        ("", False),
+    ],
+)
+def test_an_explicit_zero_batch_is_not_an_absent_one(text: str, stated: bool) -> None:
+    assert ("max_batch_size" in parse_config(text, "m").stated) is stated
+
+
+REFUSED = [
+    ("\n\nmax_batch_sise: 4", 3, "'max_batch_sise' is not a field of ModelConfig; its fields are"),
+    ("\ninput { name: 'x' dim: 1 }", 2, "'dim' is not a field of ModelInput"),
+    ("\nmax_batch_size: -4", 2, "max_batch_size must be 0 or more, got -4"),
+    ("max_batch_size: lots", 1, "Couldn't parse integer"),
+    ('\nname: "other"', 2, "unexpected directory name 'm' for model 'other', directory name must"),
+    ("\n\nsequence_batching {}", 3, "'sequence_batching' is not supported by this server yet"),
+    ("\ninput {\n name: 'x'\n allow_ragged_batch: true }", 4, "'input.allow_ragged_batch'"),
+    (
+        "\ndynamic_batching {\n preserve_ordering: true }",
+        3,
+        "supported here: preferred_batch_size, max_queue_delay_microseconds, default_queue_policy",
+    ),
+    ("\ninput { name: 'x' dims: 1 }", 2, "input 'x': data_type TYPE_INVALID cannot be served"),
+    (
+        "\ninput { name: 'x' data_type: TYPE_FP33 dims: 1 }",
+        2,
+        "'TYPE_FP33' is not a DataType; acc",
+    ),
+    ("\ninput { name: 'x' data_type: 99 dims: 1 }", 2, "data_type 99 is not one of TYPE_INVALID"),
+    ("\ninput { name: 'x' data_type: -1 }", 2, "data_type -1 is not one of TYPE_INVALID"),
+    ("\ninstance_group { kind: KIND_TPU }", 2, "'KIND_TPU' is not a ModelInstanceGroup.Kind; acc"),
+    ("\ninput { name: 'x' data_type: TYPE_FP32 dims: 0 }", 2, "input 'x': dims must be 1 or more"),
+    ("\ninstance_group { count: -1 }", 2, "instance_group.count must be 1 or more, got -1"),
+    ("\ninstance_group { kind: 7 }", 2, "instance_group.kind 7 is not one of KIND_AUTO, KIND_GPU"),
+    ("\ninstance_group { kind: KIND_CPU gpus: 0 }", 2, "instance_group.gpus is for KIND_GPU"),
+    ("\ndefault_model_filename: '../x'", 2, "default_model_filename '../x' must stay inside"),
+    ("\ndefault_model_filename: '/x'", 2, "must stay inside the model's directory"),
+    ("\noutput { name: 'y' data_type: TYPE_FP32 dims: 1 label_filename: 'a/../../b' }", 2, "b'"),
+    (
+        "\nmax_batch_size: 4\ndynamic_batching { preferred_batch_size: 8 }",
+        3,
+        "dynamic batching preferred size must be <= max batch size 4 for 'm', got pref",
+    ),
+    ("\ndynamic_batching { preferred_batch_size: -1 }", 2, "must be 1 or more, got -1"),
+    (
+        "\n\nmodel_warmup { name: 'w' inputs { key: 'x' value { data_type: TYPE_FP32 } } }",
+        3,
+        "model_warmup.inputs 'x' needs zero_data or random_data",
+    ),
+    ("\nmodel_warmup { inputs { key: 'x' value { input_data_file: 'f' } } }", 2, "input_data_file"),
+    (
+        "\nmodel_warmup { inputs { key: 'x' value"
+        " { data_type: TYPE_FP32 dims: -7 zero_data: true } } }",
+        2,
+        "dims must be 1 or more, or -1, got -7",
+    ),
+    ('\nplatform: "ensemble"', 2, "at least one step"),
+    (
+        STEPS + 'parameters {\n key: "fan_out" value { string_value: "c" } }',
+        8,
+        "parameters.fan_out names 'c', which is no step of this ensemble; its steps are a, b",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "message"), REFUSED)
+def test_refused_with_file_and_line(text: str, line: int, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "m", "models/m/config.pbtxt")
+    assert str(caught.value).startswith(f"models/m/config.pbtxt:{line}:"), caught.value
+    assert message in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.pbtxt"
+    path.write_bytes(b'name: "\xff\xfe"')
+    with pytest.raises(ConfigError, match=r"config\.pbtxt: cannot be read: .*utf-8"):
+        read_config(path, "m")
+    path.unlink()
+    os.mkdir(path)
+    with pytest.raises(ConfigError, match=r"config\.pbtxt: cannot be read"):
+        read_config(path, "m")
+
+
+# --- properties ---------------------------------------------------------------------------------
+
+
+def parses_or_refuses(text: str) -> ModelConfig | None:
+    try:
+        return parse_config(text, "m")
+    except ConfigError as error:
+        assert str(error).startswith("config.pbtxt:"), error
+        return None
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60))
+def test_random_text_is_refused_properly(text: str) -> None:
+    parses_or_refuses(text)
+
+
+WORDS = """name backend max_batch_size input output dims data_type TYPE_FP32 TYPE_STRING TYPE_BF16
+-1 0 8 9999999999999999999999 1e400 nan { } [ ] : , ; < > "m" 'x' "\\377" '\\ud800' "\\0" #
+instance_group count kind KIND_CPU KIND_AUTO 7 gpus version_policy latest all specific num_versions
+versions dynamic_batching preferred_batch_size default_queue_policy max_queue_size true
+ensemble_scheduling step model_name input_map output_map key value model_warmup inputs zero_data
+random_data parameters string_value optimization"""
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from([*WORDS.split(), "\n"]), max_size=25).map(" ".join))
+def test_random_words_of_the_language_are_refused_properly(text: str) -> None:
+    parses_or_refuses(text)
+
+
+def fill(message: Any, random: Random, depth: int = 3) -> Any:
+    """A random message of the schema, any field of it; numbers about what is legal."""
+    fields = list(message.DESCRIPTOR.fields)
+    for field in random.sample(fields, min(len(fields), random.randint(0, 4))):
+        target = getattr(message, field.name)
+        if field.message_type is None:
+            value = scalar(field, random)
+            if field.is_repeated:
+                target.append(value)
+            else:
+                setattr(message, field.name, value)
+        elif field.message_type.GetOptions().map_entry:
+            key, entry = (field.message_type.fields_by_name[name] for name in ("key", "value"))
+            if entry.message_type is None:
+                target[scalar(key, random)] = scalar(entry, random)
+            elif depth:
+                fill(target[scalar(key, random)], random, depth - 1)
+        elif depth:
+            fill(target.add() if field.is_repeated else target, random, depth - 1)
+    return message
+
+
+def scalar(field: Any, random: Random) -> Any:
+    unsigned = field.type in (field.TYPE_UINT32, field.TYPE_UINT64)
+    return {
+        field.TYPE_STRING: random.choice(["", "m", "x", "y", "ensemble", "../z", "a,b"]),
+        field.TYPE_BYTES: b"",
+        field.TYPE_BOOL: random.random() < 0.5,
+        field.TYPE_ENUM: random.randint(0, 15),
+        field.TYPE_FLOAT: 1.0,
+        field.TYPE_DOUBLE: 1.0,
+    }.get(field.type, random.randint(0 if unsigned else -1, 9))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.integers(0, 2**32))
+def test_random_messages_of_the_schema_are_read_or_refused(seed: int) -> None:
+    message = fill(config_pbtxt._schema().ModelConfig(), Random(seed))
+    config = parses_or_refuses(text_format.MessageToString(message))
+    if config is None:
+        return
+    assert config.max_batch_size == message.max_batch_size
+    assert [i.spec.name for i in config.input] == [i.name for i in message.input]
+    counts = [group.count or 1 for group in message.instance_group]
+    assert [group.count for group in config.instance_group] == counts
+    supported = config_pbtxt._FIELDS[""].split()
+    assert {field.name for field, _ in message.ListFields()} <= set(supported)
