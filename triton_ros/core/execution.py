@@ -7,17 +7,28 @@ Every item is answered exactly once, whatever fails, and a failure says which mo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from triton_ros.core.backend import ModelInstance
-from triton_ros.core.errors import InternalError, TritonError
+from triton_ros.core.errors import CancelledError, InternalError, TritonError
 from triton_ros.core.payload import Batch, BufferPool, Item, merge, split
 from triton_ros.core.request import Timing
 from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array
 
+_LOG = logging.getLogger(__name__)
+
 Clock = Callable[[], int]
 """Monotonic nanoseconds."""
+
+
+def deliver(item: Item, outcome: dict[str, Array] | TritonError, timing: Timing) -> None:
+    """Answer an item.  A callback that raises is a bug; it must not cost others their answers."""
+    try:
+        item.done(outcome, timing)
+    except Exception:
+        _LOG.exception("a completion callback raised")
 
 
 class Executor:
@@ -41,7 +52,7 @@ class Executor:
     def run(self, items: Sequence[Item]) -> None:
         """Answer all items."""
         start = self._clock()
-        batch = merge(items, self._pool, self._batched)
+        batch = self._merge(items)
         for item, error in batch.failed:
             self._fail(item, error, start)
         if not batch.items:
@@ -52,6 +63,10 @@ class Executor:
             for item in batch.items:
                 self._fail(item, error, start)
             return
+        except BaseException:  # Ctrl-C in a caller's thread, `sys.exit` in a model
+            for item in batch.items:
+                self._fail(item, CancelledError(f"model '{self._name}' was interrupted"), start)
+            raise
         end = self._clock()
         for item, answer in zip(batch.items, answers, strict=True):
             timing = Timing(
@@ -62,23 +77,30 @@ class Executor:
                 batch_size=batch.rows,
             )
             self._statistics.succeeded(timing, end - item.offered_ns)
-            item.done(answer, timing)
+            deliver(item, answer, timing)
+
+    def _merge(self, items: Sequence[Item]) -> Batch:
+        try:
+            return merge(items, self._pool, self._batched)
+        except Exception as error:  # an impossible shape, say, or no memory
+            reason = InternalError(f"model '{self._name}': no batch can be made: {error}")
+            return Batch(failed=[(item, reason) for item in items])
 
     def _compute(self, batch: Batch) -> tuple[int, list[dict[str, Array]], int]:
         merged = self._clock()
         try:
             outputs = self.instance.execute(batch.inputs)
+            computed = self._clock()
+            self._statistics.executed(batch.rows)
+            answers = split(outputs, batch.items) if self._batched else [outputs]
+            for buffer in batch.pooled:
+                self._pool.give(buffer, outputs)
         except TritonError:
             raise
         except Exception as error:  # the runtime's boundary: a foreign error becomes ours, once
             raise InternalError(f"model '{self._name}' failed: {error}") from error
-        computed = self._clock()
-        self._statistics.executed(batch.rows)
-        answers = split(outputs, batch.items) if self._batched else [outputs]
-        for buffer in batch.pooled:
-            self._pool.give(buffer, outputs)
         return merged, answers, computed
 
     def _fail(self, item: Item, error: TritonError, start: int) -> None:
         self._statistics.failed(self._clock() - item.offered_ns)
-        item.done(error, Timing(queue_ns=start - item.offered_ns))
+        deliver(item, error, Timing(queue_ns=start - item.offered_ns))

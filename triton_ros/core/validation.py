@@ -20,17 +20,7 @@ _NOTE = (
 
 def check_inputs(request: InferenceRequest, config: ModelConfig) -> int:
     """The batch size of a request for a model's raw inputs (1 where there is no batch dim)."""
-    _check_names(config.name, request.inputs, config.input)
-    sizes = {
-        _check_tensor(config, expected, request.inputs[expected.spec.name])
-        for expected in config.input
-        if expected.spec.name in request.inputs
-    }
-    if len(sizes) > 1:
-        raise InvalidArgumentError(
-            f"input batch sizes for model '{config.name}' differ: {sorted(sizes)}"
-        )
-    rows = sizes.pop() if sizes else 1
+    rows = _rows(request.inputs, config, config.max_batch_size > 0)
     if config.max_batch_size and not 1 <= rows <= config.max_batch_size:
         raise InvalidArgumentError(
             f"inference request batch-size must be <= {config.max_batch_size} for '{config.name}'"
@@ -38,6 +28,11 @@ def check_inputs(request: InferenceRequest, config: ModelConfig) -> int:
             else f"inference request batch-size must be 1 or more for '{config.name}'"
         )
     return rows
+
+
+def check_elements(request: InferenceRequest, config: ModelConfig) -> int:
+    """How many elements a fanned-out request has: the first dim of every input, any number."""
+    return _rows(request.inputs, config, batched=True)
 
 
 def check_outputs(request: InferenceRequest, config: ModelConfig) -> None:
@@ -49,6 +44,20 @@ def check_outputs(request: InferenceRequest, config: ModelConfig) -> None:
                 f"unexpected inference output '{name}' for model '{config.name}';"
                 f" its outputs are {', '.join(known)}"
             )
+
+
+def _rows(inputs: Tensors, config: ModelConfig, batched: bool) -> int:
+    _check_names(config.name, inputs, config.input)
+    sizes = {
+        _check_tensor(config, expected, inputs[expected.spec.name], batched)
+        for expected in config.input
+        if expected.spec.name in inputs
+    }
+    if len(sizes) > 1:
+        raise InvalidArgumentError(
+            f"input batch sizes for model '{config.name}' differ: {sorted(sizes)}"
+        )
+    return sizes.pop() if sizes else 1
 
 
 def _check_names(model: str, inputs: Tensors, expected: Sequence[InputConfig]) -> None:
@@ -70,8 +79,12 @@ def _check_names(model: str, inputs: Tensors, expected: Sequence[InputConfig]) -
         )
 
 
-def _check_tensor(config: ModelConfig, expected: InputConfig, value: Tensor) -> int:
-    spec, batched = expected.spec, config.max_batch_size > 0
+def _check_tensor(config: ModelConfig, expected: InputConfig, value: Tensor, batched: bool) -> int:
+    spec = expected.spec
+    if not (hasattr(value, "dtype") and hasattr(value, "shape")):
+        raise InvalidArgumentError(
+            f"inference input '{spec.name}' must be an array, got {type(value).__name__}"
+        )
     datatype = datatype_of(value.dtype)
     if datatype != spec.datatype:
         raise InvalidArgumentError(
@@ -84,6 +97,6 @@ def _check_tensor(config: ModelConfig, expected: InputConfig, value: Tensor) -> 
         got = ",".join(str(dim) for dim in shape)
         raise InvalidArgumentError(
             f"unexpected shape for input '{spec.name}' for model '{config.name}'."
-            f" Expected [{want}], got [{got}].{_NOTE if batched else ''}"
+            f" Expected [{want}], got [{got}].{_NOTE if config.max_batch_size else ''}"
         )
     return shape[0] if batched else 1

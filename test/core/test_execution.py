@@ -1,0 +1,169 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One batch through one instance: everybody is answered once, whatever fails."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_backend import Outcomes, Source, row
+
+from triton_ros.core.errors import CancelledError, InternalError, InvalidArgumentError
+from triton_ros.core.execution import Executor
+from triton_ros.core.payload import Item
+from triton_ros.core.statistics import Duration, StatisticsCollector
+
+Execute = Callable[[Mapping[str, Any]], Any]
+
+
+class Instance:
+    def __init__(self, execute: Execute) -> None:
+        self._execute = execute
+
+    def execute(self, inputs: Mapping[str, Any]) -> Any:
+        return self._execute(inputs)
+
+    def finalize(self) -> None: ...
+
+
+def plus_one(inputs: Mapping[str, Any]) -> Any:
+    return {"y": inputs["x"] + 1}
+
+
+def executor(execute: Execute = plus_one) -> tuple[Executor, StatisticsCollector]:
+    statistics = StatisticsCollector()
+    ticks = itertools.count(100, 10)
+    return Executor(Instance(execute), "m", True, statistics, lambda: next(ticks)), statistics
+
+
+def items(*values: Any) -> tuple[list[Item], list[Outcomes]]:
+    outcomes = [Outcomes() for _ in values]
+    return [
+        Item({"x": value}, done, element=True, offered_ns=40)
+        for value, done in zip(values, outcomes, strict=True)
+    ], outcomes
+
+
+def test_everybody_gets_the_own_row_and_the_times() -> None:
+    timings: list[Any] = []
+    run, statistics = executor()
+    batch = [
+        Item({"x": row(v)[0]}, lambda o, t: timings.append((o, t)), element=True, offered_ns=40)
+        for v in (1, 2)
+    ]
+    run.run(batch)
+    assert [float(o["y"][0]) for o, _ in timings] == [2, 3]
+    timing = timings[0][1]
+    assert (timing.queue_ns, timing.compute_input_ns, timing.compute_infer_ns) == (60, 10, 10)
+    assert (timing.compute_output_ns, timing.batch_size) == (10, 2)
+    found = statistics.snapshot()
+    assert (found.inference_count, found.execution_count, found.batch_sizes) == (2, 1, {2: 1})
+    assert found.success == Duration(2, 180)
+
+
+def test_a_failing_source_fails_alone() -> None:
+    run, statistics = executor()
+    batch, (a, b, c) = items(Source(1), Source(InvalidArgumentError("bad image")), Source(3))
+    run.run(batch)
+    assert float(a.one()["y"][0]) == 2
+    assert str(b.one()) == "bad image"
+    assert float(c.one()["y"][0]) == 4
+    assert statistics.snapshot().fail.count == 1
+    assert statistics.snapshot().batch_sizes == {2: 1}
+
+
+def test_a_batch_whose_sources_all_fail_does_not_run() -> None:
+    def execute(inputs: Mapping[str, Any]) -> Any:
+        raise AssertionError("nothing to run")
+
+    run, statistics = executor(execute)
+    batch, (a, b) = items(Source(ValueError("one")), Source(ValueError("two")))
+    run.run(batch)
+    assert "one" in str(a.one())
+    assert "two" in str(b.one())
+    assert statistics.snapshot().execution_count == 0
+
+
+@pytest.mark.parametrize(
+    ("execute", "message"),
+    [
+        (lambda inputs: 1 / 0, "model 'm' failed: division by zero"),
+        (lambda inputs: {"y": row(0, 7)}, "output 'y' has shape [7, 4] for a batch of 2"),
+        (lambda inputs: {"y": [1, 2]}, "model 'm' failed"),
+        (lambda inputs: None, "model 'm' failed"),
+    ],
+)
+def test_a_failing_model_fails_everybody(execute: Execute, message: str) -> None:
+    run, statistics = executor(execute)
+    batch, outcomes = items(row(1)[0], row(2)[0])
+    run.run(batch)
+    for outcome in outcomes:
+        assert isinstance(outcome.one(), InternalError)
+        assert message in str(outcome.one())
+    assert statistics.snapshot().fail.count == 2
+    assert statistics.snapshot().success.count == 0
+
+
+def test_a_models_own_error_is_passed_on() -> None:
+    def execute(inputs: Mapping[str, Any]) -> Any:
+        raise InvalidArgumentError("index out of range")
+
+    run, _ = executor(execute)
+    batch, (a,) = items(row(1)[0])
+    run.run(batch)
+    assert isinstance(a.one(), InvalidArgumentError)
+
+
+def test_items_that_cannot_be_merged_are_answered() -> None:
+    class Odd:
+        shape = (-3,)
+        dtype = np.dtype(np.float32)
+
+        def write(self, out: Any) -> None: ...
+
+    run, _ = executor()
+    batch, outcomes = items(Odd(), Odd())
+    run.run(batch)
+    for outcome in outcomes:
+        assert isinstance(outcome.one(), InternalError)
+
+
+def test_a_callback_that_raises_does_not_cost_the_others_their_answers() -> None:
+    run, _ = executor()
+    batch, (a, _b, c, d) = items(Source(1), Source(2), Source(ValueError("bad")), Source(4))
+
+    def raising(outcome: Any, timing: Any) -> None:
+        raise RuntimeError("a bug in the caller")
+
+    batch[1].done = raising
+    batch.append(Item({"x": Source(ValueError("bad"))}, raising, element=True))
+    run.run(batch)
+    assert float(a.one()["y"][0]) == 2
+    assert isinstance(c.one(), InternalError)
+    assert float(d.one()["y"][0]) == 5
+
+
+def test_an_interrupt_answers_and_goes_on() -> None:
+    def execute(inputs: Mapping[str, Any]) -> Any:
+        raise KeyboardInterrupt
+
+    run, _ = executor(execute)
+    batch, (a,) = items(row(1)[0])
+    with pytest.raises(KeyboardInterrupt):
+        run.run(batch)
+    assert isinstance(a.one(), CancelledError)
+
+
+def test_answers_outlive_the_next_batches() -> None:
+    run, _ = executor(lambda inputs: {"y": inputs["x"]})  # the answer looks into the batch tensor
+    kept = []
+    for number in range(5):
+        batch, outcomes = items(Source(number), Source(number + 100))
+        run.run(batch)
+        kept += [(number, outcomes[0].one()["y"]), (number + 100, outcomes[1].one()["y"])]
+    for number, answer in kept:
+        np.testing.assert_array_equal(answer, row(number)[0])
