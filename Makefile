@@ -27,7 +27,7 @@ lint: env ## ruff and mypy
 	@$(RUN) mypy
 
 bench: env models ## latency and throughput against the bare runtime
-	@$(RUN) python benchmarks/run.py
+	@$(RUN) python -m benchmarks.run
 
 shell: env ## a shell in which ros and triton_ros work
 	@. .venv/ros_env.sh && exec $${SHELL:-sh}

@@ -1,0 +1,92 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The same work without a node: what the node's figures are divided by."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.tensor import Array
+from triton_ros.main import make_server
+from triton_ros.vision.image import Image
+from triton_ros.vision.processor import load_processor
+
+
+class Direct:
+    """One model, called as a script would: preprocess, run, postprocess, in the caller's thread."""
+
+    def __init__(self, repository: Path, model: str) -> None:
+        self._processor = load_processor(_completed_config(repository, model), repository / model)
+        assert self._processor is not None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            str(repository / model / "1" / "model.onnx"), options, ["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def frame(self, pixels: bytes, height: int, width: int) -> dict[str, Array]:
+        """A whole frame, bgr8."""
+        assert self._processor is not None
+        image = Image.raw(pixels, height, width, "bgr8")
+        work = self._processor.prepare({"IMAGE": image}, {})
+        source: Any = work.elements[0][self._input]
+        batch = np.empty((1, *source.shape), source.dtype)
+        source.write(batch[0])
+        outputs = self._session.run(None, {self._input: batch})
+        rows = {name: output[0] for name, output in zip(self._names, outputs, strict=True)}
+        return self._processor.finish(work, [rows])
+
+    def inference(self, pixels: bytes, height: int, width: int) -> Callable[[], object]:
+        """The bare runtime on one prepared frame."""
+        assert self._processor is not None
+        image = Image.raw(pixels, height, width, "bgr8")
+        source: Any = self._processor.prepare({"IMAGE": image}, {}).elements[0][self._input]
+        batch = np.empty((1, *source.shape), source.dtype)
+        source.write(batch[0])
+        return lambda: self._session.run(None, {self._input: batch})
+
+
+def _completed_config(repository: Path, model: str) -> ModelConfig:
+    with make_server([repository]) as server:
+        server.load_model(model).result(60)
+        return server.describe(model).config
+
+
+def median_ms(call: Callable[[], object], count: int) -> float:
+    """The median time of a call."""
+    times = []
+    for _ in range(count):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)) * 1e3
+
+
+def calls_per_second(call: Callable[[], object], threads: int, seconds: float) -> float:
+    """How often `threads` threads can call together."""
+    until = time.perf_counter() + seconds
+    counts = [0] * threads
+
+    def work(index: int) -> None:
+        while time.perf_counter() < until:
+            call()
+            counts[index] += 1
+
+    start = time.perf_counter()
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sum(counts) / (time.perf_counter() - start)
