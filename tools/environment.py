@@ -66,6 +66,8 @@ def main() -> int:
 
 def _run_steps(base: Base) -> int:
     """All steps in order; returns how many had anything to do."""
+    if not (base.sourced or _stamp("vision_msgs").exists()):
+        _check_compiler()  # before minutes of downloads
     done = _step("venv", [base.identity, str(VENV)], "virtual environment", lambda: _venv(base))
     files = SOURCED_FILES if base.sourced else BARE_FILES
     done += _step(
@@ -175,8 +177,7 @@ def _build_vision_msgs(base: Base) -> None:
 
     There, `lib/` is where the wheels' loader path already points, so nothing has to be sourced.
     """
-    if not (shutil.which("g++") or shutil.which("c++") or os.environ.get("CXX")):
-        raise SetupError("needs a C++ compiler to build vision_msgs: apt install g++")
+    _check_compiler()
     if not base.sourced:
         _pip("-r", str(REQUIREMENTS / "ros_build.txt"), *_constraints(base))
     cmake = shutil.which("cmake") or _cmake_from_pypi(base)
@@ -200,6 +201,11 @@ def _build_vision_msgs(base: Base) -> None:
     _run([cmake, "--install", str(work)], "install vision_msgs", "")
     if not _has_vision_msgs():
         raise SetupError("vision_msgs was built but cannot be imported; remove .venv and try again")
+
+
+def _check_compiler() -> None:
+    if not (shutil.which("g++") or shutil.which("c++") or os.environ.get("CXX")):
+        raise SetupError("needs a C++ compiler to build vision_msgs: apt install g++")
 
 
 def _cmake_from_pypi(base: Base) -> str:
@@ -235,7 +241,7 @@ def _write_activation(base: Base) -> None:
     """
     lines = [
         "# Made by `make env`.  Usage: . .venv/ros_env.sh",
-        f'case ":$PATH:" in *":{VENV}/bin:"*) ;; *)',
+        f'case ":${{LD_LIBRARY_PATH:-}}:" in *":{VENV}/lib:"*) ;; *)',
         f'export VIRTUAL_ENV="{VENV}"',
         f'export PATH="{VENV}/bin:$PATH"',
     ]
