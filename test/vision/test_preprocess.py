@@ -128,16 +128,20 @@ def test_variable_dims_take_the_size_or_the_frames_own(make_processor, picture: 
     assert large.prepare({"IMAGE": picture}, {}).elements[0]["x"].shape == (96, 128, 3)
 
 
-def test_a_model_without_batch_dim_keeps_its_leading_one(make_processor, picture: Array) -> None:
+@pytest.mark.parametrize("shape", [(1, 96, 128, 3), (1, 3, 96, 128)])
+def test_a_model_without_batch_dim_keeps_its_leading_one(
+    make_processor, picture: Array, shape: tuple[int, ...]
+) -> None:
     processor = make_processor(
-        "input: {}\n" + CLASSIFY,
-        {"x": ("UINT8", (1, 48, 64, 3))},
+        "input: {scale: 0.5}\n" + CLASSIFY,
+        {"x": ("FP32", shape)},
         {"out": ("FP32", (1, 3))},
         max_batch_size=0,
     )
     work = processor.prepare({"IMAGE": picture}, {})
     found = materialize(work.elements[0]["x"])
-    assert found.shape == (1, 48, 64, 3)
-    assert np.array_equal(found[0], picture)
+    assert found.shape == shape
+    found = found[0] if shape[3] == 3 else found[0].transpose(1, 2, 0)
+    assert np.array_equal(found, cv2.resize(picture, (128, 96)) * np.float32(0.5))
     answer = processor.finish(work, [{"out": np.array([[0.1, 0.7, 0.2]], np.float32)}])
     assert answer["CLASS_IDS"].tolist() == [1]

@@ -17,7 +17,7 @@ YAML = """
 input:
   color: rgb
   resize: {resize}
-  regions: {{height: 8, widths: [16, 32], pad: 5, rotate_tall: 1.5}}
+  regions: {{height: 8, widths: [32, 16], pad: 5, rotate_tall: 1.5}}
 head: {{type: classification, activation: none}}
 """
 OUT = {"out": ("FP32", (3,))}

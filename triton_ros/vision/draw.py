@@ -63,13 +63,12 @@ class _Pen:
             cv2.circle(self._canvas, (x, y), self._stroke, color, -1, cv2.LINE_AA)
 
     def caption(self, text: str, quad: Array, color: Color) -> None:
-        """Above the quad where there is room, else inside of it; never off the canvas."""
+        """Above the quad, or as high as the canvas goes."""
         if not text:
             return
         left, top = np.floor(np.clip(quad.min(axis=0), 0, 32767)).astype(int).tolist()
         width, height = self._size(text)
-        y = top - height if top >= height else top
-        self._label(text, left, y, width, height, color)
+        self._label(text, left, top - height, width, height, color)
 
     def lines(self, texts: list[str]) -> None:
         for index, text in enumerate(texts):

@@ -89,7 +89,8 @@ def anchor_centers(size: tuple[int, int], strides: Sequence[int], anchors_per_st
         xs, ys = (np.arange(width) + 0.5) * stride, (np.arange(height) + 0.5) * stride
         grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
         layers.append(np.repeat(grid, strides.count(stride) * anchors_per_stride, axis=0))
-    return np.concatenate(layers).astype(np.float32)
+    centers: Array = np.concatenate(layers).astype(np.float32)
+    return centers
 
 
 def read(fields: Fields, facts: Facts) -> BlazeFaceHead:

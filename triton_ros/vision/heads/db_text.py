@@ -97,7 +97,8 @@ def _mean_inside(probability: Array, corners: Array) -> float:
     mask = np.zeros((high - low + 1)[::-1], np.uint8)
     cv2.fillPoly(mask, [np.rint(corners - low).astype(np.int32)], 1)
     part = probability[low[1] : high[1] + 1, low[0] : high[0] + 1]
-    return float(cv2.mean(part, mask)[0])
+    mean: Any = cv2.mean(part, mask)
+    return float(mean[0])
 
 
 def _from_top_left(corners: Array) -> Array:
