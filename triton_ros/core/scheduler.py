@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from triton_ros.core.dynamic_batcher import DynamicBatcher, Wait
 from triton_ros.core.errors import CancelledError, TritonError, UnavailableError
-from triton_ros.core.execution import Clock, Executor
+from triton_ros.core.execution import Clock, Executor, deliver
 from triton_ros.core.payload import Item
 from triton_ros.core.request import Timing
 
@@ -34,6 +34,7 @@ class Scheduler:
         self._batcher = batcher
         self._clock = clock
         self._idle = list(executors)
+        self._count = len(executors)
         self._changed = threading.Condition()
         self._stopping = False
         self._threads = [
@@ -64,7 +65,7 @@ class Scheduler:
                     refused.append((item, error))
             self._changed.notify(len(items))
         for item, error in refused:
-            item.done(error, Timing())
+            deliver(item, error, Timing())
 
     def replace(self, old: Item, new: Item) -> bool:
         """Let `new` run in the place of `old`, which is answered as cancelled.
@@ -74,7 +75,8 @@ class Scheduler:
         with self._changed:
             if not self._batcher.replace(old, new):
                 return False
-        old.done(CancelledError("superseded by a newer request"), Timing())
+            self._changed.notify()  # with another key, it may close the batch before it
+        deliver(old, CancelledError("superseded by a newer request"), Timing())
         return True
 
     def run_inline(self, item: Item) -> bool:
@@ -99,14 +101,16 @@ class Scheduler:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        with self._changed:  # a borrowed instance may still be running in its caller's thread
+            self._changed.wait_for(lambda: len(self._idle) == self._count)
 
     def _work(self) -> None:
         while (task := self._next()) is not None:
             executor, items = task
             try:
                 executor.run(items)
-            except Exception:  # a `done` that raises is a bug, but must not end the thread
-                _LOG.exception("model '%s': a completion callback raised", self._name)
+            except BaseException:  # `sys.exit` in a model, say: the instance serves on
+                _LOG.exception("model '%s': an instance was interrupted", self._name)
             with self._changed:
                 self._idle.append(executor)
 
@@ -120,5 +124,6 @@ class Scheduler:
                         return self._idle.pop(), batch
                     if self._stopping and not len(self._batcher):
                         return None
-                    timeout = batch.seconds
+                    if batch.seconds is not None:
+                        timeout = min(batch.seconds, threading.TIMEOUT_MAX)
                 self._changed.wait(timeout)
