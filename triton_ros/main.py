@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -88,6 +89,8 @@ def _tune_process() -> None:
     """Settings that images need and that only the process as a whole can have."""
     # A thread that has a result waits this long for a busy Python thread; the default is 5 ms.
     sys.setswitchinterval(0.0005)
+    # Frames are the parallel work; OpenCV's own pool would only compete with the instances.
+    cv2.setNumThreads(1)
     if sys.platform == "linux":
         # Keep freed image buffers instead of returning them to the kernel at every frame.
         libc = ctypes.CDLL(None)
