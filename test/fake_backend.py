@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from toy_models import Toy
+from toy_models import Toy, write_repository
 
 from triton_ros.core.backend import Signature
 from triton_ros.core.errors import InvalidArgumentError
@@ -245,3 +245,41 @@ def loaded(server: InferenceServer, *names: str) -> None:
     """Load models, one after the other."""
     for name in names:
         server.load_model(name).result(TIMEOUT)
+
+
+def serving(root: Path, backend: FakeBackend, models: Mapping[str, Toy], **options: Any) -> Any:
+    """A server over a repository with these models, none of them loaded."""
+    write_repository(root, models)
+    return InferenceServer([root], backend.load_backend, **options)
+
+
+def step(model: str, inputs: str, outputs: str, extra: str = "") -> str:
+    """An ensemble's step; ``"x:X"`` maps the model's x to the ensemble's X."""
+
+    def maps(field_name: str, text: str) -> str:
+        pairs = [pair.split(":") for pair in text.split()]
+        return " ".join(f'{field_name} {{ key: "{k}" value: "{v}" }}' for k, v in pairs)
+
+    return (
+        f'step {{ model_name: "{model}" {extra}'
+        f" {maps('input_map', inputs)} {maps('output_map', outputs)} }}"
+    )
+
+
+def ensemble(*steps: str, fan_out: str = "", inputs: str = "X", outputs: str = "Y") -> Toy:
+    """An ensemble of FP32 [-1,4] tensors without a batch dim."""
+    sides = [
+        f'{side} {{ name: "{name}" data_type: TYPE_FP32 dims: [-1, 4] }}'
+        for side, names in (("input", inputs), ("output", outputs))
+        for name in names.split()
+    ]
+    spread = f'parameters {{ key: "fan_out" value {{ string_value: "{fan_out}" }} }}'
+    text = f'platform: "ensemble" {" ".join(sides)} ensemble_scheduling {{ {" ".join(steps)} }}'
+    return Toy(config=f"{text} {spread if fan_out else ''}")
+
+
+CHAIN = ensemble(step("a", "x:X", "y:M"), step("b", "x:M", "y:Y"))
+"""``Y = b(a(X))``."""
+
+FANNED = ensemble(step("a", "x:X", "y:M"), step("b", "x:M", "y:Y"), fan_out="a,b")
+"""The same for any number of rows, each an element."""

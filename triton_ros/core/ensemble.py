@@ -34,6 +34,26 @@ from triton_ros.core.validation import check_inputs, check_outputs
 T = TypeVar("T")
 Acquire = Callable[[str, int], Model]
 Release = Callable[[Model], None]
+Ready = list[tuple[EnsembleStep, Model]]
+
+
+def check_circle(
+    config: ModelConfig, read: Callable[[str], ModelConfig | None], above: tuple[str, ...] = ()
+) -> None:
+    """Whether an ensemble contains itself, at any depth; raises `ConfigError`.
+
+    It is checked on the configurations before any step is loaded: loads that start at both ends
+    of a circle would wait for each other.  `read` gives None for what cannot be read.
+    """
+    path = (*above, config.name)
+    for name in dict.fromkeys(step.model_name for step in config.ensemble):
+        if name in path:
+            raise ConfigError(
+                f"ensemble '{name}' has itself as a step, in a circle: {' -> '.join((*path, name))}"
+            )
+        below = read(name)
+        if below is not None:
+            check_circle(below, read, path)
 
 
 def check_plan(config: ModelConfig, models: Mapping[str, Model]) -> None:
@@ -191,23 +211,25 @@ class EnsembleRun:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        self._advance()
-
-    def _advance(self) -> None:
-        """Start every step whose inputs are there; finish when nothing runs any more."""
         with self._lock:
-            ready = (
-                []
-                if self._error
-                else [
-                    (step, model)
-                    for step, model in self._waiting
-                    if all(tensor in self._tensors for tensor in step.input_map.values())
-                ]
-            )
-            self._waiting = [entry for entry in self._waiting if entry not in ready]
-            self._running += len(ready)
-            over = not ready and self._running == 0
+            ready = self._take_ready()
+        self._advance(ready, over=not ready)
+
+    def _take_ready(self) -> Ready:
+        """Under the lock: the steps whose inputs are there, counted as running from now on."""
+        if self._error:
+            return []
+        ready = [
+            (step, model)
+            for step, model in self._waiting
+            if all(tensor in self._tensors for tensor in step.input_map.values())
+        ]
+        self._waiting = [entry for entry in self._waiting if entry not in ready]
+        self._running += len(ready)
+        return ready
+
+    def _advance(self, ready: Ready, over: bool) -> None:
+        """Start steps, or finish when nothing runs any more."""
         for step, model in ready:
             model.submit(self._step_request(step), self._arrival(step), fan_out=step.fan_out)
         if over:
@@ -235,7 +257,10 @@ class EnsembleRun:
                     for name, tensor in step.output_map.items():
                         if name in outcome.outputs:
                             self._tensors[tensor] = outcome.outputs[name]
-            self._advance()
+                # in the same section as the count: of two last arrivals only one ends the run
+                ready = self._take_ready()
+                over = not self._running
+            self._advance(ready, over)
 
         return arrived
 
@@ -248,10 +273,15 @@ class EnsembleRun:
             error = InternalError(
                 f"in ensemble '{config.name}', no step answered output '{missing[0]}'"
             )
+        outputs = {}
+        try:
+            if error is None:
+                outputs = {name: materialize(self._tensors[name]) for name in wanted}
+        except Exception as failure:  # a source of the request, passed through to the answer
+            error = InternalError(f"in ensemble '{config.name}', an output failed: {failure!r}")
         if error is not None:
             self._done(error)
             return
-        outputs = {name: materialize(self._tensors[name]) for name in wanted}
         self._done(
             InferenceResponse(
                 config.name,

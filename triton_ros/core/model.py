@@ -10,13 +10,14 @@ element); both are answered through the same callback.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from triton_ros.core.backend import BackendModel
-from triton_ros.core.errors import InternalError, InvalidArgumentError, TritonError
+from triton_ros.core.errors import InternalError, TritonError
 from triton_ros.core.execution import Executor
 from triton_ros.core.fan_out import Gather, gather_rows, scatter_rows
 from triton_ros.core.model_config import ModelConfig
@@ -26,7 +27,12 @@ from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, T
 from triton_ros.core.scheduler import Scheduler
 from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array, TensorSpec, materialize
-from triton_ros.core.validation import check_inputs, check_outputs
+from triton_ros.core.validation import (
+    check_elements,
+    check_inputs,
+    check_outputs,
+    check_wanted,
+)
 
 Scattered: TypeAlias = tuple[list[Item], Gather | None]
 """A request's items, and who gathers their answers if they are elements."""
@@ -153,17 +159,29 @@ class BackedModel:
 
     def close(self) -> None:
         self._scheduler.stop()
-        for executor in self._executors:
-            executor.instance.finalize()
-        self._backend_model.finalize()
+        with ExitStack() as rest:  # one that raises does not keep the others
+            rest.callback(self._backend_model.finalize)
+            for executor in self._executors:
+                rest.callback(executor.instance.finalize)
 
     def _items(self, request: InferenceRequest, done: Done, fan_out: bool) -> Scattered:
-        if self._processor and not self._processed_names.isdisjoint(request.inputs):
-            return self._processed_items(request, done, self._processor)
-        rows = check_inputs(request, self.config) if not fan_out else 1
+        """The request's items; raises `TritonError` whatever is wrong with it."""
+        try:
+            if self._processor and not self._processed_names.isdisjoint(request.inputs):
+                return self._processed_items(request, done, self._processor)
+            if fan_out:
+                return self._fanned_items(request, done)
+            return self._raw_items(request, done)
+        except TritonError:
+            raise
+        except Exception as error:  # pre-processing is foreign to core: its fault is one request's
+            raise InternalError(
+                f"model '{self.name}': its inputs cannot be used: {error!r}"
+            ) from error
+
+    def _raw_items(self, request: InferenceRequest, done: Done) -> Scattered:
+        rows = check_inputs(request, self.config)
         check_outputs(request, self.config)
-        if fan_out:
-            return self._fanned_items(request, done)
 
         def answered(outputs: dict[str, Array] | TritonError, timing: Timing) -> None:
             self._answer(request, done, outputs, timing)
@@ -176,6 +194,7 @@ class BackedModel:
     def _processed_items(
         self, request: InferenceRequest, done: Done, processor: Processor
     ) -> Scattered:
+        check_wanted(request, self.name, [spec.name for spec in processor.outputs])
         work = processor.prepare(request.inputs, request.parameters)
 
         def gathered(outputs: list[dict[str, Array]] | TritonError, timing: Timing) -> None:
@@ -194,13 +213,10 @@ class BackedModel:
 
     def _fanned_items(self, request: InferenceRequest, done: Done) -> Scattered:
         """Raw tensors whose first dim counts elements, any number of them."""
-        arrays = {spec.name: materialize(request.inputs[spec.name]) for spec in self._raw.inputs}
-        counts = {array.shape[0] if array.ndim else -1 for array in arrays.values()}
-        if len(counts) != 1 or counts == {-1}:
-            raise InvalidArgumentError(
-                f"the inputs of model '{self.name}' cannot be fanned out: their first dims differ,"
-                f" got shapes {[list(array.shape) for array in arrays.values()]}"
-            )
+        count = check_elements(request, self.config)
+        check_outputs(request, self.config)
+        names = [spec.name for spec in self._raw.inputs if spec.name in request.inputs]
+        arrays = {name: materialize(request.inputs[name]) for name in names}
 
         def gathered(outputs: list[dict[str, Array]] | TritonError, timing: Timing) -> None:
             if isinstance(outputs, TritonError):
@@ -209,7 +225,7 @@ class BackedModel:
             stacked = self._finished(lambda: gather_rows(outputs, self._empty_outputs()))
             self._answer(request, done, stacked, timing)
 
-        rows = scatter_rows(arrays, counts.pop())
+        rows = scatter_rows(arrays, count)
         gather = Gather(len(rows), gathered)
         return [
             Item(row, gather.slot(i), element=True, key=item_key(row, element=True))

@@ -13,16 +13,18 @@ An ensemble loads the models of its steps that are not loaded yet.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from triton_ros.core.ensemble import EnsembleModel, check_plan
+from triton_ros.core.ensemble import EnsembleModel, check_circle, check_plan
 from triton_ros.core.errors import (
     ConfigError,
+    InternalError,
     NotFoundError,
     TritonError,
     UnavailableError,
@@ -33,6 +35,8 @@ from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.model_loader import ModelLoader
 from triton_ros.core.model_repository import ModelDirectory, ModelRepository
 from triton_ros.core.model_state import Event, IndexEntry, ModelState, transition
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -59,6 +63,7 @@ class ModelLifecycle:
         self._users: Counter[Model] = Counter()
         self._turns: dict[str, threading.RLock] = defaultdict(threading.RLock)
         self._closers: list[threading.Thread] = []
+        self._tasks: dict[Future[None], str] = {}
         self._closed = False
 
     # control ---------------------------------------------------------------------------------
@@ -73,45 +78,60 @@ class ModelLifecycle:
 
     def close(self, timeout: float) -> tuple[str, ...]:
         """Unload everything; the names of what did not finish within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
         with self._lock:
             self._closed = True
             names = list(self._serving)
         self._pool.shutdown(wait=False, cancel_futures=True)
         for name in names:
             self._retire(name, self._taken(name))
-        deadline = time.monotonic() + timeout
-        for thread in self._closers:
+        with self._lock:
+            tasks, closers = dict(self._tasks), list(self._closers)
+        for thread in closers:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return tuple(thread.name for thread in self._closers if thread.is_alive())
+        wait(tasks, max(0.0, deadline - time.monotonic()))
+        late = [tasks[task] for task in tasks if not task.done()]
+        if not late:
+            self._pool.shutdown()
+        return tuple(dict.fromkeys([t.name for t in closers if t.is_alive()] + late))
 
-    def _submit(self, task: object, name: str) -> Future[None]:
+    def _submit(self, task: Callable[[str], None], name: str) -> Future[None]:
         with self._lock:
             if self._closed:
                 raise UnavailableError("Server is stopping, control calls are refused")
-            return self._pool.submit(task, name)  # type: ignore[arg-type]
+            future = self._pool.submit(task, name)
+            self._tasks[future] = f"{task.__name__.strip('_')}_{name}"
+        future.add_done_callback(self._forget)
+        return future
+
+    def _forget(self, task: Future[None]) -> None:
+        with self._lock:
+            del self._tasks[task]
 
     def _load(self, name: str) -> None:
         with self._turn(name):
+            loading: tuple[int, ...] = ()
             try:
                 directory = self._repository.find(name)
                 config = directory.read_config()
                 versions = self._versions(directory, config)
+                self._events(name, versions, Event.LOAD)
+                loading = versions
+                self._install(name, self._build(directory, config, versions))
             except TritonError as error:
-                self._note_failure(name, str(error))
+                self._note_failure(name, loading, str(error))
                 raise
-            self._events(name, versions, Event.LOAD)
-            try:
-                built = self._build(directory, config, versions)
-            except TritonError as error:
-                self._note_failure(name, str(error))
-                self._events(name, versions, Event.FAILED, str(error))
-                raise
-            self._install(name, built)
+            except Exception as error:  # the file system's, say: translated here, once
+                reason = f"{type(error).__name__}: {error}"
+                self._note_failure(name, loading, reason)
+                raise InternalError(reason) from error
 
     def _unload(self, name: str) -> None:
         with self._turn(name):
-            self._repository.find(name)
-            closer = self._retire(name, self._taken(name))
+            models = self._taken(name)
+            if not models:
+                self._repository.find(name)
+            closer = self._retire(name, models)
         if closer:
             closer.join()
 
@@ -147,16 +167,15 @@ class ModelLifecycle:
                 built[version] = self._loader.load(directory, config, version)
         except TritonError:
             for model in built.values():
-                model.close()
+                _close(model)
             raise
         return built
 
     def _check_ensemble(self, config: ModelConfig) -> None:
         models: dict[str, Model] = {}
         try:
+            check_circle(config, self._read_config)
             for step in config.ensemble:
-                if step.model_name == config.name:
-                    raise ConfigError(f"ensemble '{config.name}' has itself as a step")
                 if not self.ready(step.model_name):
                     self._load(step.model_name)
                 if step.model_name not in models:
@@ -168,22 +187,34 @@ class ModelLifecycle:
             for model in models.values():
                 self.release(model)
 
+    def _read_config(self, name: str) -> ModelConfig | None:
+        try:
+            return self._repository.find(name).read_config()
+        except TritonError:  # its own load will tell
+            return None
+
     def _install(self, name: str, built: dict[int, Model]) -> None:
         with self._lock:
-            if not self._closed:
+            stopping = self._closed
+            if not stopping:
                 old = self._serving.get(name, {})
                 self._serving[name] = built
                 self._failed.pop(name, None)
-            else:
-                old = built
-        self._events(name, built, Event.LOADED)
+                self._mark(name, built, Event.LOADED)
+        if stopping:
+            for model in built.values():
+                _close(model)
+            raise UnavailableError(f"Server is stopping, model '{name}' is not served any more")
         self._retire(name, old, replaced=set(built))
 
     # exchange --------------------------------------------------------------------------------
 
     def _taken(self, name: str) -> dict[int, Model]:
         with self._lock:
-            return self._serving.pop(name, {})
+            models = self._serving.pop(name, {})
+            if models:
+                self._failed.pop(name, None)  # a failed reload is no news of what is unloaded
+            return models
 
     def _retire(
         self, name: str, models: dict[int, Model], replaced: Iterable[int] = ()
@@ -197,7 +228,7 @@ class ModelLifecycle:
         def drain() -> None:
             for model in models.values():
                 self._wait_unused(model)
-                model.close()
+                _close(model)
             self._events(name, gone, Event.UNLOADED, "unloaded")
 
         thread = threading.Thread(target=drain, name=f"unload_{name}", daemon=True)
@@ -210,7 +241,6 @@ class ModelLifecycle:
     def _wait_unused(self, model: Model) -> None:
         with self._released:
             self._released.wait_for(lambda: not self._users[model])
-            del self._users[model]
 
     # data path -------------------------------------------------------------------------------
 
@@ -238,6 +268,7 @@ class ModelLifecycle:
         with self._lock:
             self._users[model] -= 1
             if not self._users[model]:
+                del self._users[model]  # or a late `retain` would keep a closed model for ever
                 self._released.notify_all()
 
     def _not_serving(self, name: str, version: int) -> TritonError:
@@ -283,11 +314,26 @@ class ModelLifecycle:
 
     def _events(self, name: str, versions: Iterable[int], event: Event, reason: str = "") -> None:
         with self._lock:
-            for version in versions:
-                status = self._status[name].setdefault(version, _Status())
-                status.state = transition(status.state, event)
+            self._mark(name, versions, event, reason)
+
+    def _mark(self, name: str, versions: Iterable[int], event: Event, reason: str = "") -> None:
+        for version in versions:
+            status = self._status[name].setdefault(version, _Status())
+            before, status.state = status.state, transition(status.state, event)
+            if status.state is not before or event in (Event.LOADED, Event.FAILED):
                 status.reason = reason
 
-    def _note_failure(self, name: str, reason: str) -> None:
+    def _note_failure(self, name: str, versions: Iterable[int], reason: str) -> None:
+        on_disk = name in self._repository.names()
         with self._lock:
-            self._failed[name] = reason
+            if on_disk or name in self._status:  # a name that nobody knows leaves no trace
+                self._failed[name] = reason
+            self._mark(name, versions, Event.FAILED, reason)
+
+
+def _close(model: Model) -> None:
+    """Release a model; a runtime that fails at it must not keep the others from being released."""
+    try:
+        model.close()
+    except Exception:
+        _LOG.exception("model '%s' version %d: closing failed", model.name, model.version)

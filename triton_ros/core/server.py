@@ -7,7 +7,7 @@ thread.  `submit` never blocks.
 
 Example::
 
-    with InferenceServer([Path("models")], BackendRegistry().load) as server:
+    with InferenceServer([Path("models")], BackendRegistry().load_backend) as server:
         server.load_model("add_sub").result()
         request = InferenceRequest("add_sub", {"INPUT0": a, "INPUT1": b})
         response = server.infer(request)
@@ -140,8 +140,10 @@ class InferenceServer:
 
     def _releasing(self, model: Model, done: Done) -> Done:
         def finished(outcome: Outcome) -> None:
-            self._lifecycle.release(model)
-            done(outcome)
+            try:
+                done(outcome)
+            finally:  # not before: who waits for an unload waits for the answers too
+                self._lifecycle.release(model)
 
         return finished
 

@@ -37,11 +37,15 @@ def check_elements(request: InferenceRequest, config: ModelConfig) -> int:
 
 def check_outputs(request: InferenceRequest, config: ModelConfig) -> None:
     """Refuse wanted outputs that the model does not have."""
-    known = [output.spec.name for output in config.output]
+    check_wanted(request, config.name, [output.spec.name for output in config.output])
+
+
+def check_wanted(request: InferenceRequest, model: str, known: Sequence[str]) -> None:
+    """Refuse wanted outputs that are not among the known ones."""
     for name in request.outputs:
         if name not in known:
             raise InvalidArgumentError(
-                f"unexpected inference output '{name}' for model '{config.name}';"
+                f"unexpected inference output '{name}' for model '{model}';"
                 f" its outputs are {', '.join(known)}"
             )
 
