@@ -79,6 +79,7 @@ def start(context: LaunchContext) -> list:
         start_state="configuring",
         goal_state="inactive",
         entities=[transition(node, Transition.TRANSITION_ACTIVATE)],
+        handle_once=True,  # whoever configures it again later decides what follows
     )
     return [
         RegisterEventHandler(configured, condition=autostart),
