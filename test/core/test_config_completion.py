@@ -97,7 +97,7 @@ def test_groups_get_names_and_keep_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("input { name: 'z' data_type: TYPE_FP32 dims: [3, 5] }", "the model file has 'x' FP32"),
+        ("input { name: 'z' data_type: TYPE_FP32 dims: [3, 5] }", "the file has 'x' FP32"),
         ("input { name: 'x' data_type: TYPE_INT8 dims: [3, 5] }", "says 'x' INT8 [3, 5]"),
         ("max_batch_size: 2 input { name: 'x' data_type: TYPE_FP32 dims: [4, 5] }", "[3, -1]"),
         ("output { name: 'z' data_type: TYPE_INT64 dims: 2 }", "model 'm', output: the config"),

@@ -134,7 +134,7 @@ def _compare(
     if wrong or missing:
         raise ConfigError(
             f"model '{model}', {side}: the configuration says {_show(stated)},"
-            f" the model file has {_show(found)}"
+            f" the file has {_show(found)}"
         )
 
 

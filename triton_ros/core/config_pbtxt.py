@@ -62,6 +62,17 @@ def read_config(path: Path, name: str) -> ModelConfig:
     return parse_config(text, name, str(path))
 
 
+def located(error: ConfigError, path: Path) -> ConfigError:
+    """An error that was found later (against the model file, say), with file and line too."""
+    if f"{FILE_NAME}:" in str(error):
+        return error
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):  # no configuration, or its own error
+        return error
+    return ConfigError(f"{path}:{_line_of(text, str(error))}: {error}")
+
+
 def parse_config(text: str, name: str, origin: str = FILE_NAME) -> ModelConfig:
     """The configuration in `text`; an empty ``name`` in it means the directory's."""
     message = _parse_text(text, origin)

@@ -114,10 +114,14 @@ class ModelLifecycle:
             try:
                 directory = self._repository.find(name)
                 config = directory.read_config()
-                versions = self._versions(directory, config)
-                self._events(name, versions, Event.LOAD)
-                loading = versions
-                self._install(name, self._build(directory, config, versions))
+                try:
+                    versions = self._versions(directory, config)
+                    self._events(name, versions, Event.LOAD)
+                    loading = versions
+                    built = self._build(directory, config, versions)
+                except ConfigError as error:
+                    raise directory.located(error) from error
+                self._install(name, built)
             except TritonError as error:
                 self._note_failure(name, loading, str(error))
                 raise
@@ -147,7 +151,7 @@ class ModelLifecycle:
         if not versions:
             raise ConfigError(
                 "at least one version must be available under the version policy of model"
-                f" '{directory.name}'; version directories found: "
+                f" '{directory.name}'; version_policy selects none of the directories found: "
                 + (", ".join(map(str, available)) or "none")
             )
         return versions

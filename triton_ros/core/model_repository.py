@@ -31,6 +31,10 @@ class ModelDirectory:
             return ModelConfig(self.name)
         return config_pbtxt.read_config(path, self.name)
 
+    def located(self, error: ConfigError) -> ConfigError:
+        """The error with the configuration's file and line in front, if there is such a file."""
+        return config_pbtxt.located(error, self.path / config_pbtxt.FILE_NAME)
+
     def versions(self) -> tuple[int, ...]:
         """The version directories, ascending."""
         names = [entry.name for entry in self.path.iterdir() if entry.is_dir()]
