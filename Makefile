@@ -16,7 +16,7 @@ models: env ## the demo's models, fetched once
 	@$(RUN) python tools/get_models.py --output $(MODELS)
 
 demo: env models ## two cameras from a bag through the node, with annotated pictures
-	@$(RUN) python demo/run.py
+	@$(RUN) python -m demo.run
 
 test: lint models ## linters, types, and all tests
 	@$(RUN) python -m pytest $(ARGS)
