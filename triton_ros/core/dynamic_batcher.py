@@ -91,11 +91,9 @@ class DynamicBatcher:
         """How many items fit, how many make a preferred size, and whether no more can join."""
         key = self._queue[0].key
         rows = taken = preferred = 0
-        largest = self._preferred[-1]
+        largest = self._preferred[-1]  # at most max_batch_size
         for item in self._queue:
-            if item.key != key or (rows and rows + item.rows > self._max_rows):
-                return taken, preferred, True
-            if rows and rows + item.rows > largest:
+            if item.key != key or (rows and rows + item.rows > largest):
                 return taken, preferred, True
             rows += item.rows
             taken += 1

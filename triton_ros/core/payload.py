@@ -101,7 +101,9 @@ def merge(items: Sequence[Item], pool: BufferPool, batched: bool) -> Batch:
 def _model_dtype(value: Tensor) -> np.dtype[Any]:
     """What a model is given: native byte order, and strings of any length as objects."""
     dtype = value.dtype
-    return np.dtype(np.object_) if dtype.kind in "SU" else dtype.newbyteorder("=")
+    if dtype.kind in "SU":
+        return np.dtype(np.object_)
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def _whole(value: Tensor, item: Item, batched: bool) -> Array:
