@@ -8,44 +8,22 @@ and stays on this machine.  A new domain a test also keeps the ghosts of killed 
 
 from __future__ import annotations
 
-import fcntl
-import itertools
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
-
-DOMAINS = 101
-"""The ports of domains above fall into the range that the kernel hands out."""
-
-_next = itertools.count(os.getpid())
+from ros_process import claim_domain, environment
 
 
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A ROS_DOMAIN_ID that no other test process on this machine has, set in the environment."""
-    claimed = (_claim(number % DOMAINS + 1) for number in itertools.islice(_next, DOMAINS))
-    domain, lock = next(claim for claim in claimed if claim)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    with lock:
+    with claim_domain() as domain:
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+        monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield domain
-
-
-def _claim(domain: int) -> tuple[int, IO[str]] | None:
-    """The domain and the lock that holds it while it is open; None when another test has it."""
-    lock = Path(tempfile.gettempdir(), f"triton_ros_test_domain_{domain}").open("w")  # noqa: SIM115
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return domain, lock
 
 
 Spawn = Callable[..., "subprocess.Popen[str]"]
@@ -60,7 +38,7 @@ def spawn(ros_domain: int, tmp_path: Path) -> Iterator[Spawn]:
     """
     started: list[tuple[subprocess.Popen[str], Path]] = []
 
-    def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start(*arguments: str, **extra: str) -> subprocess.Popen[str]:
         log = tmp_path / f"{len(started)}.log"
         with log.open("w") as output:
             process = subprocess.Popen(
@@ -68,7 +46,7 @@ def spawn(ros_domain: int, tmp_path: Path) -> Iterator[Spawn]:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 text=True,
-                env={**os.environ, "ROS_DOMAIN_ID": str(ros_domain), **environment},
+                env={**environment(ros_domain), **extra},
             )
         started.append((process, log))
         return process

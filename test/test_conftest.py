@@ -7,13 +7,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from conftest import DOMAINS, Spawn, _claim
+from conftest import Spawn
+from ros_process import DOMAINS, try_claim
 
 
 def test_a_claimed_domain_is_not_given_again(ros_domain: int) -> None:
     assert 1 <= ros_domain <= DOMAINS
     assert os.environ["ROS_DOMAIN_ID"] == str(ros_domain)
-    assert _claim(ros_domain) is None
+    assert try_claim(ros_domain) is None
 
 
 def test_spawned_process_is_in_the_domain(ros_domain: int, spawn: Spawn, tmp_path: Path) -> None:

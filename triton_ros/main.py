@@ -9,11 +9,13 @@ SIGINT and SIGTERM shut it down through its own lifecycle.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import rclpy
@@ -27,12 +29,14 @@ from triton_ros.core.server import InferenceServer
 from triton_ros.ros.node import TritonNode
 from triton_ros.vision.processor import load_processor
 
+THREADS_END_S = 0.5
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until a signal; the process's exit status."""
     _tune_process()
+    stop = _stop_at_signals()
     rclpy.init(
         args=list(sys.argv if arguments is None else arguments),
         signal_handler_options=SignalHandlerOptions.NO,
@@ -43,12 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if node.get_parameter("autostart").value:
             _autostart(node)
-        _spin(executor)
-        node.trigger_shutdown()
+        _spin(executor, stop)
+        node.shut_down()
     finally:
         executor.shutdown()
         node.destroy_node()
         rclpy.shutdown()
+    _end_process_if_stuck()
     return 0
 
 
@@ -72,17 +77,40 @@ def _make_executor() -> Executor:
     return executor
 
 
-def _spin(executor: Executor) -> None:
+def _stop_at_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _spin(executor: Executor, stop: threading.Event) -> None:
     """Until SIGINT or SIGTERM.
 
     Python's signal handlers run between the calls only, and `EventsExecutor` without a timeout
     never returns from one; hence the short timeout, which wakes nobody else.
     """
-    stop: Future[Any] = executor.create_future()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set_result(None))
-    while not stop.done():
-        executor.spin_until_future_complete(stop, timeout_sec=0.2)
+    while not stop.is_set():
+        # A new one each time: the wait leaves a callback behind on a future that is not done.
+        never: Future[None] = Future(executor=executor)
+        executor.spin_until_future_complete(never, timeout_sec=0.2)
+
+
+def _end_process_if_stuck() -> None:
+    """Leave although a model still loads or runs; Python would wait for its thread.
+
+    Everything of ROS has been taken down before, so nothing is left behind.
+    """
+    deadline = time.monotonic() + THREADS_END_S
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    for thread in others:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    stuck = [thread.name for thread in others if thread.is_alive()]
+    if stuck:
+        print(f"triton_ros: ends without waiting for {', '.join(stuck)}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _tune_process() -> None:

@@ -35,14 +35,22 @@ def _text(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def node_status(node: str, problem: str, refused: Mapping[str, str]) -> DiagnosticStatus:
+def node_status(
+    node: str, state: str, problem: str, refused: Mapping[str, str]
+) -> DiagnosticStatus:
     """The node itself: why the last transition failed, and which models have no services."""
     message = problem or "; ".join(
         f"model '{model}' has no services: same name as '{owner}'"
         for model, owner in refused.items()
     )
     level = ERROR if problem else WARN if message else OK
-    return status(f"{node}: node", level, message or "running", {"refused_names": len(refused)})
+    values = {"state": state, "refused_names": len(refused)}
+    return status(f"{node}: node", level, message or state, values)
+
+
+def model_statuses(node: str, server: InferenceServer) -> list[DiagnosticStatus]:
+    """All models of the repository."""
+    return [model_status(node, server, entry) for entry in server.repository_index()]
 
 
 def model_status(node: str, server: InferenceServer, entry: IndexEntry) -> DiagnosticStatus:

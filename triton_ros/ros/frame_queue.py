@@ -29,21 +29,27 @@ class FrameQueue(Generic[F]):
     def waiting(self) -> int:
         return len(self._waiting)
 
+    @property
+    def full(self) -> bool:
+        """Whether a frame that arrives has to wait."""
+        return self.running >= self.in_flight
+
     def arrive(self, frame: F) -> tuple[F | None, list[F]]:
         """The frame to start now (if any), and those that are dropped for it."""
-        if self.running < self.in_flight and not self._waiting:
-            self.running += 1
-            return frame, []
         self._waiting.append(frame)
+        start = self._next()
         dropped = []
         while len(self._waiting) > self.depth:
             dropped.append(self._waiting.popleft())
-        return None, dropped
+        return start, dropped
 
     def finished(self) -> F | None:
         """A running frame ended: the next one to start."""
         self.running -= 1
-        if not self._waiting or self.running >= self.in_flight:
+        return self._next()
+
+    def _next(self) -> F | None:
+        if not self._waiting or self.full:
             return None
         self.running += 1
         return self._waiting.popleft()

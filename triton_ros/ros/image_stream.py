@@ -26,8 +26,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
-from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
+from vision_msgs.msg import Detection2DArray
 
 from triton_ros.core.errors import CancelledError, NotFoundError, TritonError, UnavailableError
 from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome
@@ -37,13 +36,13 @@ from triton_ros.ros.annotator import Annotator
 from triton_ros.ros.frame_queue import FrameQueue, Sequencer
 from triton_ros.ros.image_cdr import FrameHeader, read_compressed, read_image
 from triton_ros.ros.parameters import StreamSettings
-from triton_ros.ros.qos import LATCHED, RESULTS, image_qos
-from triton_ros.ros.stream_statistics import StreamStatistics
+from triton_ros.ros.qos import image_qos
+from triton_ros.ros.stream_outputs import StreamOutputs
+from triton_ros.ros.stream_statistics import StreamStatistics, Throttle
 from triton_ros.vision.draw import annotate
 from triton_ros.vision.image import Image, ImageError
 
 REPORT_EVERY_S = 5.0
-DRAIN_S = 2.0
 
 
 @dataclass(slots=True)
@@ -78,6 +77,7 @@ class ImageStream:
         self._node = node
         self._server = server
         self._annotator = annotator
+        self._topic = node.resolve_topic_name(settings.topic)  # as people see it
         self._queue: FrameQueue[Frame] = FrameQueue(settings.queue_depth, 1)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -85,21 +85,9 @@ class ImageStream:
         self._newest: Ticket | None = None
         self._leaving: Sequencer[_Answer] = Sequencer()
         self._publishing = threading.Lock()
+        self._reports = Throttle(REPORT_EVERY_S)
         self._subscription: Subscription[ImageMessage | CompressedImage] | None = None
-        self._announced = 0
-        place = f"~/{settings.name}"
-        self._detections = node.create_lifecycle_publisher(
-            Detection2DArray, f"{place}/detections", RESULTS
-        )
-        self._annotated = node.create_lifecycle_publisher(
-            ImageMessage, f"{place}/annotated", RESULTS
-        )
-        self._label_info = node.create_lifecycle_publisher(
-            LabelInfo, f"{place}/label_info", LATCHED
-        )
-        self._vision_info = node.create_lifecycle_publisher(
-            VisionInfo, f"{place}/vision_info", LATCHED
-        )
+        self._outputs = StreamOutputs(node, server, settings.name)
 
     # control, on the executor's thread -------------------------------------------------------
 
@@ -123,27 +111,23 @@ class ImageStream:
         self.announce()
 
     def stop(self) -> None:
-        """Take no more frames; answer those that run, within `DRAIN_S`."""
+        """Take no more frames."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
+        with self._lock:
+            waiting = self._queue.clear()
+        for _ in waiting:
+            self.statistics.dropped("deactivated")
+
+    def drain(self, limit_s: float) -> int:
+        """Wait until the frames that run are answered; how many are not, after `limit_s`."""
         with self._idle:
-            for _ in self._queue.clear():
-                self.statistics.dropped("deactivated")
-            if not self._idle.wait_for(lambda: self._left == self._started, DRAIN_S):
-                self._node.get_logger().warning(
-                    f"stream '{self.settings.name}': {self._started - self._left} frames still run"
-                    f" after {DRAIN_S:g} s"
-                )
+            self._idle.wait_for(lambda: self._left == self._started, limit_s)
+            return self._started - self._left
 
     def destroy(self) -> None:
-        for publisher in (
-            self._detections,
-            self._annotated,
-            self._label_info,
-            self._vision_info,
-        ):
-            self._node.destroy_lifecycle_publisher(publisher)
+        self._outputs.close()
 
     def apply(self, settings: StreamSettings) -> None:
         """Use other settings from the next frame on; frames in flight keep theirs."""
@@ -155,28 +139,24 @@ class ImageStream:
 
     def check(self, settings: StreamSettings) -> None:
         """Whether the stream could use these settings now.  Raises `TritonError`."""
+        if settings.model == self.settings.model:
+            return  # whatever has become of it
         description = self._server.describe(settings.model)
         conversions.check_interface(settings.model, description.interface)
 
     def announce(self) -> None:
-        """Publish (latched) the labels and the model of this stream, if it is loaded."""
-        settings = self.settings
-        try:
-            model = self._server.describe(settings.model)
-            conversions.check_interface(settings.model, model.interface)
-        except TritonError as error:
-            self._node.get_logger().warning(f"stream '{settings.name}': {error}")
+        """Publish (latched) which model answers; note it in diagnostics if none does.
+
+        Also called by load threads, when a model is ready.
+        """
+        error = self._outputs.announce(self.settings)
+        if error is not None:
+            message = f"stream '{self.settings.name}': {error}"
+            self.statistics.note(message)
+            self._node.get_logger().warning(message)
             return
+        self.statistics.note("")
         self._resize()
-        self._announced += 1
-        header = Header(stamp=self._node.get_clock().now().to_msg())
-        threshold = max(settings.score_threshold, 0.0)
-        self._label_info.publish(conversions.label_info_message(header, model.labels, threshold))
-        location = f"{self._node.get_fully_qualified_name()}/{settings.name}/label_info"
-        method = f"{model.name}/{model.version}"
-        self._vision_info.publish(
-            conversions.vision_info_message(header, method, location, self._announced)
-        )
 
     def _resize(self) -> None:
         settings = self.settings
@@ -214,24 +194,23 @@ class ImageStream:
     def _supersede(self, frame: Frame) -> bool:
         """Take the place of the newest started frame, if it has not begun to run."""
         with self._lock:
-            ticket, full = self._newest, self._queue.running >= self._queue.in_flight
-            if ticket is None or not full or self._queue.depth != 1:
+            ticket = self._newest
+            if ticket is None or not self._queue.full or self._queue.depth != 1:
                 return False
+            older = self._queue.clear()  # whatever comes of it, this frame goes before them
             self._queue.running += 1  # the superseded one gives it back when it is answered
             frame.number = self._started
             self._started += 1
-        replaced = self._server.replace(ticket, self._request(frame), self._done(frame))
-        with self._lock:
-            if replaced is not None:
-                self._newest = replaced
-                older = self._queue.clear()
-            else:
-                self._queue.running -= 1
-        if replaced is None:
-            self._leave(frame.number, None)
-            return False
         for _ in older:
             self.statistics.dropped("superseded")
+        replaced = self._server.replace(ticket, self._request(frame), self._done(frame))
+        if replaced is None:
+            with self._lock:
+                self._queue.running -= 1
+            self._leave(frame.number, None)
+            return False
+        with self._lock:
+            self._newest = replaced
         return True
 
     def _start(self, frame: Frame) -> None:
@@ -265,7 +244,7 @@ class ImageStream:
         try:
             header = conversions.header_message(frame.header)
             message = conversions.detections_message(header, outcome.outputs)
-        except (KeyError, ValueError, TypeError) as error:
+        except Exception as error:  # a frame that never leaves would hold back all that follow
             self._drop("model_error", outcome_error(outcome, error))
             return None
         return _Answer(frame, outcome, message)
@@ -273,31 +252,39 @@ class ImageStream:
     def _leave(self, number: int, answer: _Answer | None) -> None:
         with self._publishing:
             for ready in self._leaving.arrive(number, answer):
-                self._detections.publish(ready.message)
-                self.statistics.answered(
-                    len(ready.message.detections),
-                    time.monotonic_ns() - ready.frame.received_ns,
-                    ready.response.timing.batch_size,
-                )
-                if self._annotated.get_subscription_count():
-                    self._annotator.offer(self.settings.name, partial(self._annotate, ready))
+                self._publish(ready)
         with self._idle:
             self._left += 1
             self._idle.notify_all()
 
+    def _publish(self, answer: _Answer) -> None:
+        if not self._outputs.detections.publish(answer.message):
+            self.statistics.dropped("deactivated")
+            return
+        self.statistics.answered(
+            len(answer.message.detections),
+            time.monotonic_ns() - answer.frame.received_ns,
+            answer.response.timing.batch_size,
+        )
+        if self._outputs.annotated.listened:
+            self._annotator.offer(self.settings.name, partial(self._annotate, answer))
+
     def _annotate(self, answer: _Answer) -> None:
         picture = annotate(answer.frame.image.pixels("bgr"), answer.response.outputs)
-        self._annotated.publish(conversions.image_message(answer.message.header, picture))
+        self._outputs.annotated.publish(conversions.image_message(answer.message.header, picture))
 
     def _drop(self, reason: str, error: TritonError) -> None:
-        message = f"stream '{self.settings.name}', topic '{self.settings.topic}': {error}"
+        if reason == "superseded":  # newest wins: nothing is wrong
+            self.statistics.dropped(reason)
+            return
+        message = f"stream '{self.settings.name}', topic '{self._topic}': {error}"
         self.statistics.dropped(reason, message)
-        if reason != "superseded":
-            self._node.get_logger().warning(message, throttle_duration_sec=REPORT_EVERY_S)
+        if self._reports.due(reason):
+            self._node.get_logger().warning(message)
 
     def _on_incompatible(self, event: object) -> None:
         message = (
-            f"stream '{self.settings.name}': the publisher of '{self.settings.topic}' offers"
+            f"stream '{self.settings.name}': the publisher of '{self._topic}' offers"
             f" another quality of service than {self.settings.reliability}:"
             f" set streams.{self.settings.name}.reliability"
         )

@@ -2,28 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """`~/models/<model>/load` and `/unload` (`std_srvs/srv/Trigger`), one pair a model.
 
-A service waits for its model without holding the executor: the callback is a coroutine, and the
-load pool wakes it.  Names that ROS 2 cannot have are made valid; two models whose names become the
-same would answer for each other, so the later one gets no services and a message that says why.
+A service waits for its model without holding the executor: the load pool sends the answer.  Names
+that ROS 2 cannot have are made valid; two models whose names become the same would answer for each
+other, so the later one gets no services and a message that says why.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import CancelledError
 from concurrent.futures import Future as PoolFuture
-from typing import Any
+from functools import partial
 
 from rclpy.node import Node
-from rclpy.service import Service
-from rclpy.task import Future
-from std_srvs.srv import Trigger
 
 from triton_ros.core.errors import TritonError
 from triton_ros.core.server import InferenceServer
+from triton_ros.ros.deferred_trigger import DeferredTrigger, Reply
 
-Action = Callable[[str], PoolFuture[None]]
-Handler = Callable[[Trigger.Request, Trigger.Response], Coroutine[Any, Any, Trigger.Response]]
+Action = Callable[[str], "PoolFuture[None]"]
 
 
 def service_name(model: str) -> str:
@@ -33,9 +31,14 @@ def service_name(model: str) -> str:
     return f"m{name}" if not name[:1].isalpha() and not name.startswith("_") else name
 
 
-def plan_names(models: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Model -> service name for those that get one, and model -> whose name it would take."""
-    taken: dict[str, str] = {}
+def plan_names(
+    models: Iterable[str], served: Iterable[str] = ()
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Model -> service name for those that get one, and model -> whose name it would take.
+
+    Who has services keeps them; then come those whose names are valid as they are.
+    """
+    taken = {service_name(model): model for model in served}
     refused: dict[str, str] = {}
     for model in sorted(models, key=lambda m: (service_name(m) != m, m)):
         owner = taken.setdefault(service_name(model), model)
@@ -53,22 +56,20 @@ class ModelServices:
         self._node = node
         self._server = server
         self._on_loaded = on_loaded
-        self._services: dict[str, list[Service[Any, Any]]] = {}
+        self._services: dict[str, list[DeferredTrigger]] = {}
         self.refused: dict[str, str] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """Make the services of models that are new; say once which ones cannot have any."""
-        names, refused = plan_names({*self._server.repository.names(), *self._services})
+        names, refused = plan_names(self._server.repository.names(), self._services)
         for model in names.keys() - self._services.keys():
             place = f"~/models/{names[model]}"
+            load = partial(self._begin, model, "loaded", self._server.load_model)
+            unload = partial(self._begin, model, "unloaded", self._server.unload_model)
             self._services[model] = [
-                self._node.create_service(
-                    Trigger, f"{place}/load", self._handler(model, "loaded", self._load)
-                ),
-                self._node.create_service(
-                    Trigger, f"{place}/unload", self._handler(model, "unloaded", self._unload)
-                ),
+                DeferredTrigger(self._node, f"{place}/load", load),
+                DeferredTrigger(self._node, f"{place}/unload", unload),
             ]
         for model in refused.keys() - self.refused.keys():
             self._node.get_logger().error(
@@ -78,35 +79,31 @@ class ModelServices:
         self.refused = refused
 
     def destroy(self) -> None:
-        for services in self._services.values():
+        """Answer who still waits, and take the services away."""
+        for model, services in self._services.items():
             for service in services:
-                self._node.destroy_service(service)
+                service.destroy(f"model '{model}': the node was cleaned up meanwhile")
         self._services.clear()
 
-    def _load(self, model: str) -> PoolFuture[None]:
-        return self._server.load_model(model)
+    def _begin(self, model: str, done: str, action: Action, reply: Reply) -> None:
+        try:
+            work = action(model)
+        except TritonError as error:
+            reply(False, str(error))
+            return
+        work.add_done_callback(partial(self._finished, model, done, reply))
 
-    def _unload(self, model: str) -> PoolFuture[None]:
-        return self._server.unload_model(model)
-
-    def _handler(self, model: str, done: str, action: Action) -> Handler:
-        async def handle(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            try:
-                await self._finished(action(model))
-            except TritonError as error:
-                response.success, response.message = False, str(error)
-                self._node.get_logger().error(f"model '{model}' is not {done}: {error}")
-            else:
-                response.success, response.message = True, f"model '{model}' is {done}"
-                self._node.get_logger().info(response.message)
-                self._on_loaded(model)
-            return response
-
-        return handle
-
-    async def _finished(self, work: PoolFuture[None]) -> None:
-        """Wait for the load pool without blocking; raises what the work raised."""
-        awaited: Future[None] = Future(executor=self._node.executor)
-        work.add_done_callback(lambda _: awaited.set_result(None))
-        await awaited
-        work.result(timeout=0)
+    def _finished(self, model: str, done: str, reply: Reply, work: PoolFuture[None]) -> None:
+        """On the load pool's thread."""
+        try:
+            work.result(timeout=0)
+        except CancelledError:  # the server closes, and `destroy` has answered
+            return
+        except Exception as error:  # a thread boundary: whatever it was, the client hears of it
+            message = str(error) if isinstance(error, TritonError) else repr(error)
+            self._node.get_logger().error(f"model '{model}' is not {done}: {message}")
+            reply(False, message)
+            return
+        self._node.get_logger().info(f"model '{model}' is {done}")
+        self._on_loaded(model)
+        reply(True, f"model '{model}' is {done}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,20 @@ from triton_ros.core.errors import ConfigError, TritonError
 from triton_ros.core.server import InferenceServer
 from triton_ros.ros import diagnostics, parameters, startup
 from triton_ros.ros.annotator import Annotator
-from triton_ros.ros.image_stream import ImageStream
 from triton_ros.ros.model_services import ModelServices
-from triton_ros.ros.parameters import StreamSettings
+from triton_ros.ros.streams import Streams
 
 MakeServer = Callable[[Sequence[Path]], InferenceServer]
-CLOSE_S = 5.0
+CLOSE_S = 2.0  # with the streams' drain less than the 5 s after which launch gets impatient
+STATES = {
+    "configure": "inactive",
+    "activate": "active",
+    "deactivate": "inactive",
+    "cleanup": "unconfigured",
+    "shutdown": "finalized",
+    "error": "unconfigured",
+}
+"""Where each transition leads, for /diagnostics."""
 
 
 class TritonNode(LifecycleNode):
@@ -45,38 +54,33 @@ class TritonNode(LifecycleNode):
             "triton_ros", automatically_declare_parameters_from_overrides=True, **node_arguments
         )
         self._make_server = make_server
+        self._acquired = ExitStack()
         self._server: InferenceServer | None = None
-        self._annotator: Annotator | None = None
         self._model_services: ModelServices | None = None
-        self._streams: dict[str, ImageStream] = {}
-        self._timer: Timer | None = None
-        self._active = False
-        self._problem = ""
+        self._streams: Streams | None = None
+        self._state = "unconfigured"
         self._refused_parameters = parameters.declare(self)
+        self._problem = "; ".join(self._refused_parameters.values())
+        if self._problem:
+            self.get_logger().error(self._problem)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._timer = self._make_timer(1.0)
+        self.add_pre_set_parameters_callback(parameters.coerced)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
 
     # transitions -----------------------------------------------------------------------------
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition("configure", self._configure)
+        return self._transition("configure", self._configure, undo=self._release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        def activate() -> None:
-            LifecycleNode.on_activate(self, state)  # the publishers, before the first answer
-            for stream in self._streams.values():
-                stream.start()
-            self._active = True
-
-        return self._transition("activate", activate)
+        return self._transition(
+            "activate", lambda: self._activate(state), undo=lambda: self._deactivate(state)
+        )
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        def deactivate() -> None:
-            self._stop_streams()
-            LifecycleNode.on_deactivate(self, state)
-
-        return self._transition("deactivate", deactivate)
+        return self._transition("deactivate", lambda: self._deactivate(state))
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("cleanup", self._release)
@@ -87,7 +91,14 @@ class TritonNode(LifecycleNode):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("error", self._release)
 
-    def _transition(self, name: str, work: Callable[[], None]) -> TransitionCallbackReturn:
+    def shut_down(self) -> None:
+        """Finalize, from whatever state; nothing to do where a client did it before."""
+        if self._state != "finalized":
+            self.trigger_shutdown()
+
+    def _transition(
+        self, name: str, work: Callable[[], None], undo: Callable[[], None] = lambda: None
+    ) -> TransitionCallbackReturn:
         try:
             work()
         except Exception as error:  # rclpy would swallow it; see above
@@ -95,112 +106,98 @@ class TritonNode(LifecycleNode):
             self.get_logger().error(self._problem)
             if not isinstance(error, TritonError):
                 self.get_logger().error("".join(traceback.format_exception(error)))
-            if name == "configure":
-                self._release()
+            undo()
             self._report()
             return TransitionCallbackReturn.FAILURE
-        self._problem = ""
+        self._problem, self._state = "", STATES[name]
+        self._report()
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
         if self._refused_parameters:
-            raise ConfigError("; ".join(self._refused_parameters))
+            raise ConfigError("; ".join(self._refused_parameters.values()))
         settings = parameters.read_node(self)
         streams = parameters.read_streams(self)
         self._server = server = self._make_server(settings.model_repository)
-        for stream in streams.values():
-            server.repository.find(stream.model)
+        self._acquired.callback(self._close_server, server)
         used = [stream.model for stream in streams.values()]
         models = startup.models_to_load(server, settings.load_models, used)
-        loads = startup.start_loading(server, models, self.get_logger(), self._announce)
-        self._annotator = Annotator(self._picture_failed)
-        self._streams = {
-            name: ImageStream(self, server, self._annotator, stream)
-            for name, stream in streams.items()
-        }
-        self._model_services = ModelServices(self, server, self._announce)
-        self._timer = self.create_timer(
-            settings.diagnostics_period_s,
-            self._report,
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
-        )
+        annotator = Annotator(self._picture_failed)
+        self._acquired.callback(annotator.stop)
+        self._streams = Streams(self, server, annotator, streams.values())
+        self._acquired.callback(self._streams.destroy)
+        self._model_services = ModelServices(self, server, self._streams.announce)
+        self._acquired.callback(self._model_services.destroy)
+        self._acquired.callback(self._streams.stop)
+        self.destroy_timer(self._timer)
+        self._timer = self._make_timer(settings.diagnostics_period_s)
+        loads = startup.start_loading(server, models, self.get_logger(), self._streams.announce)
         startup.wait(loads, settings.configure_wait_s, self.get_logger())
 
-    def _stop_streams(self) -> None:
-        self._active = False
-        for stream in self._streams.values():
-            stream.stop()
+    def _activate(self, state: LifecycleState) -> None:
+        LifecycleNode.on_activate(self, state)  # the publishers, before the first answer
+        if self._streams is not None:
+            self._streams.start()
+
+    def _deactivate(self, state: LifecycleState) -> None:
+        if self._streams is not None:
+            self._streams.stop()
+        LifecycleNode.on_deactivate(self, state)
 
     def _release(self) -> None:
         """Everything that configure acquired, in reverse; any part of it may be missing."""
-        self._stop_streams()
-        if self._timer is not None:
-            self.destroy_timer(self._timer)
-            self._timer = None
-        if self._model_services is not None:
-            self._model_services.destroy()
-            self._model_services = None
-        for stream in self._streams.values():
-            stream.destroy()
-        self._streams = {}
-        if self._annotator is not None:
-            self._annotator.stop()
-            self._annotator = None
-        if self._server is not None:
-            for name in self._server.close(CLOSE_S):
-                self.get_logger().error(f"{name} did not end within {CLOSE_S:g} s")
-            self._server = None
+        try:
+            self._acquired.close()
+        finally:
+            self._server = self._model_services = self._streams = None
+
+    def _close_server(self, server: InferenceServer) -> None:
+        for name in server.close(CLOSE_S):
+            self.get_logger().error(f"{name} did not end within {CLOSE_S:g} s")
 
     # parameters ------------------------------------------------------------------------------
 
     def _check_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
+        values = {change.name: change.value for change in changes}
         try:
-            self._touched({change.name: change.value for change in changes})
+            parameters.check_changes(values, self._server is None)
+            for stream in self._streams.touched(values) if self._streams else ():
+                stream.check(parameters.read_stream(self, stream.settings.name, values))
         except TritonError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     def _apply_parameters(self, changes: list[Parameter[Any]]) -> None:
-        for name, settings in self._touched({c.name: c.value for c in changes}).items():
-            if name in self._streams:
-                self._streams[name].apply(settings)
-
-    def _touched(self, changes: dict[str, Any]) -> dict[str, StreamSettings]:
-        def check(settings: StreamSettings) -> None:
-            stream = self._streams.get(settings.name)
-            if stream is not None and settings.model != stream.settings.model:
-                stream.check(settings)
-
-        return parameters.changed_streams(self, changes, self._server is None, check)
+        names = [change.name for change in changes]
+        for name in names:
+            self._refused_parameters.pop(name, None)
+        for stream in self._streams.touched(names) if self._streams else ():
+            stream.apply(parameters.read_stream(self, stream.settings.name, {}))
 
     # seeing it -------------------------------------------------------------------------------
 
-    def _announce(self, model: str) -> None:
-        """A model was (re)loaded: the streams that use it say so, if they are active."""
-        for stream in list(self._streams.values()):
-            if self._active and stream.settings.model == model:
-                stream.announce()
+    def _make_timer(self, period_s: float) -> Timer:
+        return self.create_timer(
+            period_s, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def _picture_failed(self, error: Exception) -> None:
         self.get_logger().error(f"annotated image: {error!r}", throttle_duration_sec=5.0)
 
     def _report(self) -> None:
         """Publish /diagnostics, and follow what is on disk."""
-        name, statuses = self.get_name(), []
-        refused = self._model_services.refused if self._model_services else {}
-        statuses.append(diagnostics.node_status(name, self._problem, refused))
+        # With the namespace: several nodes of this kind share the topic.
+        name = self.get_fully_qualified_name().removeprefix("/")
+        problem, refused, statuses = self._problem, {}, []
         if self._server is not None and self._model_services is not None:
-            self._model_services.refresh()
-            statuses += [
-                diagnostics.model_status(name, self._server, entry)
-                for entry in self._server.repository_index()
-            ]
-        for stream, wired in self._streams.items():
-            snapshot = wired.statistics.snapshot()
-            statuses.append(
-                diagnostics.stream_status(
-                    name, stream, wired.settings.model, self._active, snapshot
-                )
-            )
+            try:
+                self._model_services.refresh()
+                statuses += diagnostics.model_statuses(name, self._server)
+            except OSError as error:
+                problem = problem or f"model repository: {error}"
+            refused = self._model_services.refused
+        if self._streams is not None:
+            statuses += self._streams.statuses(name, self._state == "active")
+        statuses.insert(0, diagnostics.node_status(name, self._state, problem, refused))
         stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(diagnostics.diagnostic_array(stamp, statuses))

@@ -9,18 +9,22 @@ decimal ones.  *Live* parameters change while frames flow, the others while unco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from triton_ros.core.errors import ConfigError
 from triton_ros.ros.qos import RELIABILITIES
 
 STREAMS = "streams."
+_STREAM_NAME = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*_?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Spec:
 
     def check(self, name: str, value: Any) -> Any:
         """The value in the parameter's type; raises `ConfigError` naming what is accepted."""
-        value = self._coerced(value)
+        value = self.coerced(value)
         good = type(value) is type(self.default)
         if good and isinstance(value, list):
             good = all(isinstance(entry, str) for entry in value)
@@ -59,11 +63,12 @@ class Spec:
             raise ConfigError(f"parameter '{name}' is {value!r}; accepted: {self.accepted}")
         return value
 
-    def _coerced(self, value: Any) -> Any:
+    def coerced(self, value: Any) -> Any:
+        """A whole number as a decimal one where that is wanted; other values as they are."""
         if isinstance(self.default, float) and type(value) is int:
             return float(value)
-        if isinstance(self.default, list) and isinstance(value, (list, tuple)):
-            return list(value)
+        if isinstance(self.default, list) and isinstance(value, (list, tuple, bytes)):
+            return list(value) or [""]  # ROS takes an empty list for bytes, whatever it is for
         return value
 
 
@@ -142,16 +147,16 @@ def find_spec(name: str) -> Spec | None:
     return _NODE.get(name)
 
 
-def declare(node: Node) -> tuple[str, ...]:
+def declare(node: Node) -> dict[str, str]:
     """Declare everything, with what the command line and parameter files gave.
 
     The node was made with `automatically_declare_parameters_from_overrides`, so what was given is
     there already, in the type of its text; it is declared again in its right type.  Returns what
-    is wrong with it, one message a parameter.
+    is wrong with it, a message for each name.
     """
     given = {name: parameter.value for name, parameter in node.get_parameters_by_prefix("").items()}
-    problems = [_unknown(name) for name in given if find_spec(name) is None]
-    problems = [problem for problem in problems if problem]
+    problems = {name: _unknown(name) for name in given if find_spec(name) is None}
+    problems = {name: problem for name, problem in problems.items() if problem}
     for name, spec in _all_specs(given):
         value = spec.default
         if name in given:
@@ -159,9 +164,9 @@ def declare(node: Node) -> tuple[str, ...]:
             try:
                 value = spec.check(name, given[name])
             except ConfigError as error:
-                problems.append(str(error))
+                problems[name] = str(error)
         node.declare_parameter(name, value, _descriptor(spec), ignore_override=True)
-    return tuple(problems)
+    return problems
 
 
 def _all_specs(given: Iterable[str]) -> list[tuple[str, Spec]]:
@@ -218,9 +223,19 @@ def read_stream(node: Node, stream: str, changes: Mapping[str, Any]) -> StreamSe
         values[leaf] = (
             spec.check(name, changes[name]) if name in changes else _value(node, name, spec)
         )
+    if not _STREAM_NAME.fullmatch(stream):
+        raise ConfigError(
+            f"stream '{stream}' cannot be part of a topic's name; accepted: letters, digits and"
+            " single underscores, a letter first"
+        )
     if not values["model"]:
         raise ConfigError(f"parameter '{STREAMS}{stream}.model' is empty; accepted: a model's name")
     values["topic"] = values["topic"] or f"{stream}/image"
+    try:
+        node.resolve_topic_name(values["topic"])
+    except InvalidTopicNameException as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"parameter '{STREAMS}{stream}.topic': {reason}") from None
     return StreamSettings(name=stream, **values)
 
 
@@ -228,16 +243,20 @@ def _value(node: Node, name: str, spec: Spec) -> Any:
     return spec.check(name, node.get_parameter(name).value)
 
 
-def changed_streams(
-    node: Node,
-    changes: Mapping[str, Any],
-    unconfigured: bool,
-    check: Callable[[StreamSettings], None],
-) -> dict[str, StreamSettings]:
-    """The new settings of the streams that a parameter change touches.
+def coerced(changes: Iterable[Parameter[Any]]) -> list[Parameter[Any]]:
+    """Changes in the parameters' own types, where that loses nothing."""
+    return [_coerced(change) for change in changes]
 
-    Raises `ConfigError` for a value that is refused, and for one that cannot change now.
-    """
+
+def _coerced(change: Parameter[Any]) -> Parameter[Any]:
+    spec = find_spec(change.name)
+    if spec is None or change.type_ is Parameter.Type.NOT_SET:
+        return change
+    return Parameter(change.name, value=spec.coerced(change.value))
+
+
+def check_changes(changes: Mapping[str, Any], unconfigured: bool) -> None:
+    """Each by itself.  Raises `ConfigError` for one that is refused or cannot change now."""
     for name, value in changes.items():
         spec = find_spec(name)
         if spec is None:
@@ -245,14 +264,6 @@ def changed_streams(
         spec.check(name, value)
         if not (spec.live or unconfigured):
             raise ConfigError(f"parameter '{name}' can only be set while the node is unconfigured")
-    touched = {
-        name: read_stream(node, name, changes)
-        for name in stream_names(changes)
-        if node.has_parameter(f"{STREAMS}{name}.model")
-    }
-    for settings in touched.values():
-        check(settings)
-    return touched
 
 
 assert {f.name for f in fields(StreamSettings)} == {"name", *_STREAM}

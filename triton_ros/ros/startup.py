@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from concurrent import futures
 from concurrent.futures import Future
 from functools import partial
 
@@ -14,12 +14,17 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from triton_ros.core.server import InferenceServer
 
 
-def models_to_load(server: InferenceServer, asked: Iterable[str], used: Iterable[str]) -> set[str]:
-    """What the parameter asks for ('*' for the whole repository) and what the streams use."""
-    wanted = set(used)
-    for name in asked:
-        wanted |= set(server.repository.names()) if name == "*" else {name}
-    return wanted
+def models_to_load(
+    server: InferenceServer, asked: Collection[str], used: Iterable[str]
+) -> set[str]:
+    """What the parameter asks for ('*' for the whole repository) and what the streams use.
+
+    Raises `NotFoundError` or `InvalidArgumentError` for a name that is not in the repository.
+    """
+    named = {*asked, *used} - {"*"}
+    for name in sorted(named):
+        server.repository.find(name)
+    return named | set(server.repository.names()) if "*" in asked else named
 
 
 def start_loading(
@@ -28,7 +33,11 @@ def start_loading(
     logger: RcutilsLogger,
     on_loaded: Callable[[str], None],
 ) -> dict[str, Future[None]]:
-    """Load in the background; `on_loaded` and the log hear of each from a load thread."""
+    """Load in the background; `on_loaded` and the log hear of each from a load thread.
+
+    The futures are done when they have heard.
+    """
+    heard: dict[str, Future[None]] = {name: Future() for name in sorted(models)}
 
     def finished(name: str, load: Future[None]) -> None:
         error = None if load.cancelled() else load.exception()
@@ -37,20 +46,16 @@ def start_loading(
         elif not load.cancelled():
             logger.info(f"model '{name}' is loaded")
             on_loaded(name)
+        heard[name].set_result(None)
 
-    loads = {name: server.load_model(name) for name in sorted(models)}
-    for name, load in loads.items():
-        load.add_done_callback(partial(finished, name))
-    return loads
+    for name in heard:
+        server.load_model(name).add_done_callback(partial(finished, name))
+    return heard
 
 
 def wait(loads: dict[str, Future[None]], limit_s: float, logger: RcutilsLogger) -> None:
     """Until all are done or the time is up; what still loads goes on loading."""
-    deadline = time.monotonic() + limit_s
-    for load in loads.values():
-        try:
-            load.exception(max(0.0, deadline - time.monotonic()))
-        except TimeoutError:
-            waiting = [name for name, other in loads.items() if not other.done()]
-            logger.info(f"still loading: {', '.join(waiting)}")
-            return
+    futures.wait(loads.values(), limit_s)
+    waiting = [name for name, load in loads.items() if not load.done()]
+    if waiting:
+        logger.info(f"still loading: {', '.join(waiting)}")

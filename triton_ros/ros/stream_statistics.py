@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -48,7 +50,7 @@ class StreamStatistics:
             self._last_error = message or self._last_error
 
     def note(self, message: str) -> None:
-        """Something to show in diagnostics that cost no frame by itself."""
+        """Something to show in diagnostics that cost no frame by itself; "" when it is over."""
         with self._lock:
             self._last_error = message
 
@@ -71,6 +73,25 @@ class StreamStatistics:
                 dict(sorted(self._batch_sizes.items())),
                 self._last_error,
             )
+
+
+class Throttle:
+    """Lets one report a key through every `period_s` seconds.  Thread-safe."""
+
+    def __init__(self, period_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._period_s = period_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last: dict[str, float] = {}
+
+    def due(self, key: str) -> bool:
+        """Whether to report now; if so, the period begins."""
+        now = self._clock()
+        with self._lock:
+            if now - self._last.get(key, -self._period_s) < self._period_s:
+                return False
+            self._last[key] = now
+            return True
 
 
 def percentile(ordered_ns: list[int], percent: int) -> float:

@@ -1,0 +1,66 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a stream publishes: detections, pictures for who listens, and which model answers.
+
+Any thread may call anything here, at any state of the node.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import Image as ImageMessage
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
+
+from triton_ros.core.errors import TritonError
+from triton_ros.core.server import InferenceServer
+from triton_ros.ros import conversions
+from triton_ros.ros.guarded_publisher import GuardedPublisher
+from triton_ros.ros.parameters import StreamSettings
+from triton_ros.ros.qos import LATCHED, RESULTS
+
+
+class StreamOutputs:
+    """The four publishers below ``~/<stream>``; from configure to cleanup."""
+
+    def __init__(self, node: LifecycleNode, server: InferenceServer, stream: str) -> None:
+        self._node = node
+        self._server = server
+        self._announcing = threading.Lock()
+        self._version = 0
+        self._closed = False
+        place = f"~/{stream}"
+        self._location = f"{node.get_fully_qualified_name()}/{stream}/label_info"
+        self.detections = GuardedPublisher(node, Detection2DArray, f"{place}/detections", RESULTS)
+        self.annotated = GuardedPublisher(node, ImageMessage, f"{place}/annotated", RESULTS)
+        self._label_info = GuardedPublisher(node, LabelInfo, f"{place}/label_info", LATCHED)
+        self._vision_info = GuardedPublisher(node, VisionInfo, f"{place}/vision_info", LATCHED)
+
+    def announce(self, settings: StreamSettings) -> TritonError | None:
+        """Publish (latched) the labels and the model of the stream; why not, if it cannot."""
+        with self._announcing:
+            if self._closed:
+                return None
+            try:
+                model = self._server.describe(settings.model)
+                conversions.check_interface(settings.model, model.interface)
+            except TritonError as error:
+                return error
+            header = Header(stamp=self._node.get_clock().now().to_msg())
+            threshold = max(settings.score_threshold, 0.0)
+            labels = conversions.label_info_message(header, model.labels, threshold)
+            if self._label_info.publish(labels):
+                self._version += 1
+                method = f"{model.name}/{model.version}"
+                self._vision_info.publish(
+                    conversions.vision_info_message(header, method, self._location, self._version)
+                )
+            return None
+
+    def close(self) -> None:
+        with self._announcing:
+            self._closed = True
+        for publisher in (self.detections, self.annotated, self._label_info, self._vision_info):
+            publisher.close()
