@@ -290,3 +290,10 @@ def test_random_messages_of_the_schema_are_read_or_refused(seed: int) -> None:
     assert [group.count for group in config.instance_group] == counts
     supported = config_pbtxt._FIELDS[""].split()
     assert {field.name for field, _ in message.ListFields()} <= set(supported)
+
+
+def test_an_image_format_needs_three_dims():
+    text = 'input { name: "x" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ %s ] }'
+    assert parse_config(text % "3, 4, 4", "m").input[0].spec.dims == (3, 4, 4)
+    with pytest.raises(ConfigError, match=r"config.pbtxt:1: input 'x': format needs 3 dims, got 2"):
+        parse_config(text % "4, 4", "m")

@@ -128,6 +128,25 @@ def test_unloading_waits_for_running_requests(serve: Serve, backend: FakeBackend
     finalized_once(backend.models)
 
 
+def test_requests_that_hang_do_not_keep_others_from_loading(
+    serve: Serve, backend: FakeBackend
+) -> None:
+    stuck = [f"stuck_{index}" for index in range(5)]  # more than the load pool has threads
+    server = serve(**{name: fake(1) for name in [*stuck, "m"]})
+    for name in stuck:
+        loaded(server, name)
+    gate = backend.on_execute = Gate(*stuck)
+    for name in stuck:
+        server.submit(request(name), Outcomes())
+    gate.wait_entered(len(stuck))
+    unloads = [server.unload_model(name) for name in stuck]
+    loaded(server, "m")
+    assert not any(unload.done() for unload in unloads)
+    gate.open()
+    for unload in unloads:
+        unload.result(TIMEOUT)
+
+
 def test_an_unload_ends_after_the_last_callback(serve: Serve) -> None:
     server = serve(m=fake(1))
     loaded(server, "m")
@@ -514,7 +533,7 @@ def test_fifty_reloads_leave_nothing_behind(serve: Serve, backend: FakeBackend) 
     assert sorted(name for name in names if name.startswith(("m_", "unload"))) == ["m_0", "m_1"]
     assert len(lifecycle._closers) <= 2
     assert not lifecycle._users
-    assert not lifecycle._tasks
+    assert lifecycle._tasks.wait(TIMEOUT) == ()
 
 
 # --- close --------------------------------------------------------------------------------------

@@ -212,6 +212,8 @@ def _spec(message: Any, name: str, place: str) -> TensorSpec:
 
 def _input(message: Any) -> InputConfig:
     _only(message, "input")
+    if message.format and len(message.dims) != 3:  # all that Triton does with it, too
+        raise ConfigError(f"input '{message.name}': format needs 3 dims, got {len(message.dims)}")
     return InputConfig(_spec(message, message.name, "input"), message.optional)
 
 

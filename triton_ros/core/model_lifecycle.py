@@ -17,10 +17,11 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
 
+from triton_ros.core.control_tasks import ControlTasks
 from triton_ros.core.ensemble import EnsembleModel, check_circle, check_plan
 from triton_ros.core.errors import (
     ConfigError,
@@ -54,7 +55,7 @@ class ModelLifecycle:
         self._repository = repository
         self._loader = loader
         self._clock = clock
-        self._pool = ThreadPoolExecutor(load_threads, thread_name_prefix="load")
+        self._tasks = ControlTasks(load_threads)
         self._lock = threading.Lock()
         self._released = threading.Condition(self._lock)
         self._serving: dict[str, dict[int, Model]] = {}
@@ -63,50 +64,33 @@ class ModelLifecycle:
         self._users: Counter[Model] = Counter()
         self._turns: dict[str, threading.RLock] = defaultdict(threading.RLock)
         self._closers: list[threading.Thread] = []
-        self._tasks: dict[Future[None], str] = {}
         self._closed = False
 
     # control ---------------------------------------------------------------------------------
 
     def load(self, name: str) -> Future[None]:
         """Load or reload a model; the future raises `TritonError` with the reason."""
-        return self._submit(self._load, name)
+        return self._tasks.load(self._load, name)
 
     def unload(self, name: str) -> Future[None]:
         """Take a model out of service; done when its last request was answered."""
-        return self._submit(self._unload, name)
+        return self._tasks.unload(self._unload, name)
 
     def close(self, timeout: float) -> tuple[str, ...]:
         """Unload everything; the names of what did not finish within `timeout` seconds."""
         deadline = time.monotonic() + timeout
+        self._tasks.refuse()
         with self._lock:
             self._closed = True
             names = list(self._serving)
-        self._pool.shutdown(wait=False, cancel_futures=True)
         for name in names:
             self._retire(name, self._taken(name))
         with self._lock:
-            tasks, closers = dict(self._tasks), list(self._closers)
+            closers = list(self._closers)
         for thread in closers:
             thread.join(max(0.0, deadline - time.monotonic()))
-        wait(tasks, max(0.0, deadline - time.monotonic()))
-        late = [tasks[task] for task in tasks if not task.done()]
-        if not late:
-            self._pool.shutdown()
-        return tuple(dict.fromkeys([t.name for t in closers if t.is_alive()] + late))
-
-    def _submit(self, task: Callable[[str], None], name: str) -> Future[None]:
-        with self._lock:
-            if self._closed:
-                raise UnavailableError("Server is stopping, control calls are refused")
-            future = self._pool.submit(task, name)
-            self._tasks[future] = f"{task.__name__.strip('_')}_{name}"
-        future.add_done_callback(self._forget)
-        return future
-
-    def _forget(self, task: Future[None]) -> None:
-        with self._lock:
-            del self._tasks[task]
+        late = self._tasks.wait(max(0.0, deadline - time.monotonic()))
+        return tuple(dict.fromkeys([t.name for t in closers if t.is_alive()] + list(late)))
 
     def _load(self, name: str) -> None:
         with self._turn(name):
