@@ -32,7 +32,8 @@ from fake_backend import (
 from toy_models import Toy, write_repository
 
 from triton_ros.core.config_pbtxt import parse_config
-from triton_ros.core.ensemble import EnsembleModel, EnsembleRun, check_plan
+from triton_ros.core.ensemble import EnsembleModel, EnsembleRun
+from triton_ros.core.ensemble_plan import check_plan
 from triton_ros.core.errors import (
     ConfigError,
     InternalError,

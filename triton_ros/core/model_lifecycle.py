@@ -22,7 +22,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from triton_ros.core.control_tasks import ControlTasks
-from triton_ros.core.ensemble import EnsembleModel, check_circle, check_plan
+from triton_ros.core.ensemble import EnsembleModel
+from triton_ros.core.ensemble_plan import check_circle, check_plan
 from triton_ros.core.errors import (
     ConfigError,
     InternalError,
