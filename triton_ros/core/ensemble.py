@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ensembles: a graph of models that pass named tensors on.
 
-`EnsembleRun` decides, tensor by tensor, which
-steps can start; it neither blocks nor owns a thread: a step starts on the thread that brought its
-last input.  All models of the graph are held from a request's start to its end, so one answer is
-never a mixture of two versions of a model.
+`EnsembleRun` decides, tensor by tensor, which steps can start; it neither blocks nor owns a thread:
+a step starts on the thread that brought its last input.  All models of the graph are held from a
+request's start to its end, so one answer is never a mixture of two versions of a model.
 """
 
 from __future__ import annotations
