@@ -57,16 +57,23 @@ class Answer:
     found: tuple[Found, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class Change:
     """A change that was asked for and may not be answered yet."""
 
-    answer: Future[Any]
-    reason: Callable[[Any], str]
+    def __init__(self, answer: Future[Any], reason: Callable[[Any], str]) -> None:
+        self.answer = answer
+        self.seconds = 0.0
+        """From the request to the response."""
+        self._reason = reason
+        self._asked = time.monotonic()
+        answer.add_done_callback(self._answered)
+
+    def _answered(self, _: object) -> None:
+        self.seconds = time.monotonic() - self._asked
 
     def refusal(self) -> str:
         """Why it did not happen; empty when it did."""
-        return self.reason(self.answer.result()) if self.answer.done() else "no response"
+        return self._reason(self.answer.result()) if self.answer.done() else "no response"
 
 
 @dataclass(slots=True)

@@ -42,6 +42,7 @@ def main() -> int:
     # A domain of its own: neither this machine's robots nor another demo hear this one.
     os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % DOMAINS + 1)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(CHECKOUT / "demo/shared_memory.xml"))
     try:
         wrong = run()
     except DemoError as error:
@@ -88,7 +89,7 @@ class Demo:
         changes = self._play()
         self._settle(changes)
         runs = [self._stream_run(name) for name in self._streams]
-        self._print(runs)
+        self._print(runs, changes)
         self._client.transition("deactivate")
         self._client.transition("cleanup")
         self._write_pictures()
@@ -110,7 +111,7 @@ class Demo:
     def _play(self) -> dict[str, Change]:
         """Play the bag; the changes that were asked for while it played."""
         changes: dict[str, Change] = {}
-        swap, reload = f"swap {BEFORE} to {AFTER}", f"reload {self._reloaded}"
+        swap, reload = f"{SWAPPED} from {BEFORE} to {AFTER}", f"{self._reloaded} reloaded"
         progress = report.Progress("play    ")
         for left in self._player.play():
             self._client.spin(left)
@@ -159,17 +160,16 @@ class Demo:
             answered_by={model: client.count(f"model {model}", "inferences") for model in models},
         )
 
-    def _print(self, runs: list[StreamRun]) -> None:
+    def _print(self, runs: list[StreamRun], changes: dict[str, Change]) -> None:
         statuses = self._client.diagnostics
         print("\n" + report.streams_table(runs, statuses))
         print("\n" + report.models_table(statuses) + "\n")
+        for what, change in changes.items():
+            _say("changed", f"{what}: answered after {change.seconds * 1e3:.0f} ms")
         for run in runs:
-            if run.answered_by:
-                parts = " + ".join(
-                    f"{count} by {model}" for model, count in run.answered_by.items()
-                )
-                _say("swap", f"{run.name}, while frames flowed: {parts}")
-        _say("reload", f"{self._reloaded}, while frames flowed")
+            parts = " + ".join(f"{count} by {model}" for model, count in run.answered_by.items())
+            if parts:
+                _say("swapped", f"{run.name}: {parts} = {run.answered} answers, each frame once")
 
     def _write_pictures(self) -> None:
         results = self._client.results
