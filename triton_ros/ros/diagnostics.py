@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.node import Node
 from std_msgs.msg import Header
 
 from triton_ros.core.errors import TritonError
@@ -19,8 +21,24 @@ from triton_ros.ros.stream_statistics import StreamSnapshot
 OK, WARN, ERROR = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
 
 
-def diagnostic_array(stamp: Time, statuses: Iterable[DiagnosticStatus]) -> DiagnosticArray:
-    return DiagnosticArray(header=Header(stamp=stamp), status=list(statuses))
+class Reporter:
+    """Publishes what `statuses` gives, every so often and whenever asked to."""
+
+    def __init__(self, node: Node, statuses: Callable[[], list[DiagnosticStatus]]) -> None:
+        self._node = node
+        self._statuses = statuses
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # In real time: who looks wants to see a paused simulation's node, too.
+        self._clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(1.0, self.report, clock=self._clock)
+
+    def set_period(self, period_s: float) -> None:
+        self._node.destroy_timer(self._timer)
+        self._timer = self._node.create_timer(period_s, self.report, clock=self._clock)
+
+    def report(self) -> None:
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        self._publisher.publish(DiagnosticArray(header=header, status=self._statuses()))
 
 
 def status(name: str, level: bytes, message: str, values: Mapping[str, object]) -> DiagnosticStatus:

@@ -18,19 +18,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.timer import Timer
 
 from triton_ros.core.errors import ConfigError, TritonError
 from triton_ros.core.server import InferenceServer
 from triton_ros.ros import diagnostics, parameters, startup
 from triton_ros.ros.annotator import Annotator
+from triton_ros.ros.diagnostics import Reporter
 from triton_ros.ros.model_services import ModelServices
+from triton_ros.ros.parameters import with_type
 from triton_ros.ros.streams import Streams
 
 MakeServer = Callable[[Sequence[Path]], InferenceServer]
@@ -51,7 +50,10 @@ class TritonNode(LifecycleNode):
 
     def __init__(self, make_server: MakeServer, **node_arguments: Any) -> None:
         super().__init__(
-            "triton_ros", automatically_declare_parameters_from_overrides=True, **node_arguments
+            "triton_ros",
+            automatically_declare_parameters_from_overrides=True,
+            allow_undeclared_parameters=True,  # refused by us, who can say which there are
+            **node_arguments,
         )
         self._make_server = make_server
         self._acquired = ExitStack()
@@ -63,8 +65,7 @@ class TritonNode(LifecycleNode):
         self._problem = "; ".join(self._refused_parameters.values())
         if self._problem:
             self.get_logger().error(self._problem)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._timer = self._make_timer(1.0)
+        self._reporter = Reporter(self, self._statuses)
         self.add_pre_set_parameters_callback(parameters.coerced)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
@@ -107,10 +108,10 @@ class TritonNode(LifecycleNode):
             if not isinstance(error, TritonError):
                 self.get_logger().error("".join(traceback.format_exception(error)))
             undo()
-            self._report()
+            self._reporter.report()
             return TransitionCallbackReturn.FAILURE
         self._problem, self._state = "", STATES[name]
-        self._report()
+        self._reporter.report()
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
@@ -129,8 +130,7 @@ class TritonNode(LifecycleNode):
         self._model_services = ModelServices(self, server, self._streams.announce)
         self._acquired.callback(self._model_services.destroy)
         self._acquired.callback(self._streams.stop)
-        self.destroy_timer(self._timer)
-        self._timer = self._make_timer(settings.diagnostics_period_s)
+        self._reporter.set_period(settings.diagnostics_period_s)
         loads = startup.start_loading(server, models, self.get_logger(), self._streams.announce)
         startup.wait(loads, settings.configure_wait_s, self.get_logger())
 
@@ -157,10 +157,15 @@ class TritonNode(LifecycleNode):
 
     # parameters ------------------------------------------------------------------------------
 
+    def declare_parameters(self, namespace: str, parameters: Any, *others: Any, **more: Any) -> Any:
+        """As rclpy's, which would not start with an empty list in a parameter file."""
+        typed = [with_type(entry) for entry in parameters]
+        return super().declare_parameters(namespace, typed, *others, **more)
+
     def _check_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
         values = {change.name: change.value for change in changes}
         try:
-            parameters.check_changes(values, self._server is None)
+            parameters.check_changes(self, values, self._server is None)
             for stream in self._streams.touched(values) if self._streams else ():
                 stream.check(parameters.read_stream(self, stream.settings.name, values))
         except TritonError as error:
@@ -176,16 +181,11 @@ class TritonNode(LifecycleNode):
 
     # seeing it -------------------------------------------------------------------------------
 
-    def _make_timer(self, period_s: float) -> Timer:
-        return self.create_timer(
-            period_s, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
-
     def _picture_failed(self, error: Exception) -> None:
         self.get_logger().error(f"annotated image: {error!r}", throttle_duration_sec=5.0)
 
-    def _report(self) -> None:
-        """Publish /diagnostics, and follow what is on disk."""
+    def _statuses(self) -> list[DiagnosticStatus]:
+        """For /diagnostics; follows what is on disk, too."""
         # With the namespace: several nodes of this kind share the topic.
         name = self.get_fully_qualified_name().removeprefix("/")
         problem, refused, statuses = self._problem, {}, []
@@ -198,6 +198,4 @@ class TritonNode(LifecycleNode):
             refused = self._model_services.refused
         if self._streams is not None:
             statuses += self._streams.statuses(name, self._state == "active")
-        statuses.insert(0, diagnostics.node_status(name, self._state, problem, refused))
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(diagnostics.diagnostic_array(stamp, statuses))
+        return [diagnostics.node_status(name, self._state, problem, refused), *statuses]

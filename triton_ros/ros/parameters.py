@@ -10,7 +10,7 @@ decimal ones.  *Live* parameters change while frames flow, the others while unco
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.validate_topic_name import validate_topic_name
 
 from triton_ros.core.errors import ConfigError
 from triton_ros.ros.qos import RELIABILITIES
@@ -147,6 +148,12 @@ def find_spec(name: str) -> Spec | None:
     return _NODE.get(name)
 
 
+def with_type(entry: tuple[Any, ...]) -> tuple[Any, ...]:
+    """(name, value, ...) of a parameter file; an empty list in one has neither value nor type."""
+    name, *rest = entry
+    return (name, [""], *rest[1:]) if rest and rest[0] is None else entry
+
+
 def declare(node: Node) -> dict[str, str]:
     """Declare everything, with what the command line and parameter files gave.
 
@@ -184,17 +191,22 @@ def stream_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: str, streams: Sequence[str] = ()) -> str:
+    """What is wrong with the name; "" for one that is not for us to know."""
     if name.startswith(_FOREIGN):
         return ""
-    known = _STREAM if name.startswith(STREAMS) else _NODE
-    return f"parameter '{name}' is not known; accepted: {', '.join(known)}"
+    known = ", ".join(_STREAM if name.startswith(STREAMS) else _NODE)
+    of = f" of the streams {', '.join(streams)}" if streams and name.startswith(STREAMS) else ""
+    return f"parameter '{name}' is not known; accepted: {known}{of}"
 
 
 def _descriptor(spec: Spec) -> ParameterDescriptor:
     when = "live" if spec.live else "while unconfigured"
     return ParameterDescriptor(
-        description=spec.description, additional_constraints=f"{spec.accepted}; set {when}"
+        description=spec.description,
+        additional_constraints=f"{spec.accepted}; set {when}",
+        # The type is checked with the rest: rclpy's refusal names types by their numbers.
+        dynamic_typing=True,
     )
 
 
@@ -232,7 +244,7 @@ def read_stream(node: Node, stream: str, changes: Mapping[str, Any]) -> StreamSe
         raise ConfigError(f"parameter '{STREAMS}{stream}.model' is empty; accepted: a model's name")
     values["topic"] = values["topic"] or f"{stream}/image"
     try:
-        node.resolve_topic_name(values["topic"])
+        validate_topic_name(values["topic"])
     except InvalidTopicNameException as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"parameter '{STREAMS}{stream}.topic': {reason}") from None
@@ -255,11 +267,13 @@ def _coerced(change: Parameter[Any]) -> Parameter[Any]:
     return Parameter(change.name, value=spec.coerced(change.value))
 
 
-def check_changes(changes: Mapping[str, Any], unconfigured: bool) -> None:
+def check_changes(node: Node, changes: Mapping[str, Any], unconfigured: bool) -> None:
     """Each by itself.  Raises `ConfigError` for one that is refused or cannot change now."""
     for name, value in changes.items():
         spec = find_spec(name)
-        if spec is None:
+        if spec is None or not node.has_parameter(name):
+            if _unknown(name):
+                raise ConfigError(_unknown(name, stream_names(node.get_parameters_by_prefix(""))))
             continue
         spec.check(name, value)
         if not (spec.live or unconfigured):
