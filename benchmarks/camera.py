@@ -22,7 +22,7 @@ class Camera:
     """Publishes one picture under new stamps; `answers` maps a stamp to its latency in seconds."""
 
     def __init__(self, topic: str, detections: str, bgr: np.ndarray) -> None:
-        self._node = rclpy.create_node("benchmark_camera")
+        self._node = rclpy.create_node("benchmark_camera" + topic.replace("/", "_"))
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._publisher = self._node.create_publisher(Image, topic, QoSProfile(depth=10))
@@ -66,8 +66,8 @@ class Camera:
         self._spin(lambda: stamps[-1] in self.answers, "the last answer")
         return [self.answers[stamp] * 1e3 for stamp in stamps if stamp in self.answers]
 
-    def saturated(self, outstanding: int, seconds: float) -> float:
-        """Answers per second with that many frames always on their way."""
+    def saturated(self, outstanding: int, seconds: float) -> tuple[int, float]:
+        """Answers, and the seconds they took, with that many frames always on their way."""
         begin = len(self.answers)
         first = self._next
         start = time.perf_counter()
@@ -75,7 +75,7 @@ class Camera:
             while self._next - first - (len(self.answers) - begin) < outstanding:
                 self.publish()
             self._executor.spin_once(timeout_sec=0.5)
-        return (len(self.answers) - begin) / (time.perf_counter() - start)
+        return len(self.answers) - begin, time.perf_counter() - start
 
     def spin_for(self, seconds: float) -> None:
         until = time.perf_counter() + seconds

@@ -63,18 +63,21 @@ def _completed_config(repository: Path, model: str) -> ModelConfig:
         return server.describe(model).config
 
 
-def median_ms(call: Callable[[], object], count: int) -> float:
-    """The median time of a call."""
-    times = []
-    for _ in range(count):
+def paced_ms(call: Callable[[], object], hertz: float, count: int) -> list[float]:
+    """The times of calls at a camera's rate: caches and clocks go cold between them, as a node's."""
+    times, begin = [], time.perf_counter()
+    for index in range(count):
+        time.sleep(max(0.0, begin + index / hertz - time.perf_counter()))
         start = time.perf_counter()
         call()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)) * 1e3
+        times.append((time.perf_counter() - start) * 1e3)
+    return times
 
 
-def calls_per_second(call: Callable[[], object], threads: int, seconds: float) -> float:
-    """How often `threads` threads can call together."""
+def calls_per_second(
+    call: Callable[[], object], threads: int, seconds: float
+) -> tuple[float, float]:
+    """How often `threads` threads can call together, and the CPU seconds of a call."""
     until = time.perf_counter() + seconds
     counts = [0] * threads
 
@@ -83,10 +86,11 @@ def calls_per_second(call: Callable[[], object], threads: int, seconds: float) -
             call()
             counts[index] += 1
 
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     workers = [threading.Thread(target=work, args=(index,)) for index in range(threads)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return sum(counts) / (time.perf_counter() - start)
+    rate = sum(counts) / (time.perf_counter() - start)
+    return rate, (time.process_time() - used) / sum(counts)

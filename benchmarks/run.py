@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make bench`: the whole node (camera message to published detections) beside direct calls.
 
-Every figure is a ratio or a difference of two things measured in turn in this run, on one real
-model (COCO-SSD, ONNX Runtime, one thread an instance) and one real photograph:
+Every figure is a ratio or a difference of things measured in turn in this run, on one real model
+(COCO-SSD, ONNX Runtime, one thread an instance) and one real photograph:
 
 - *added latency*: camera message published -> detections received by the publisher's process, less
-  preprocess + inference + postprocess called directly.  The transport both ways is in it.
+  preprocess + inference + postprocess called directly at the same rate.  How much of it is the transport is told by
+  a node beside it that only echoes the stamp.
 - *throughput*: answers per second at saturation over what as many threads get from the bare runtime
-  (inference only), and from direct calls of the whole frame.
+  (inference only), and from direct calls of the whole frame.  The camera's process runs on the same
+  cores.
+- *CPU*: the node process's time per answer, over the bare runtime's per call.
 
 Goals: 2 ms (640x480) and 5 ms (1920x1080) added at the median; 0.95 of the bare runtime.
 """
@@ -17,12 +20,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ import numpy as np
 import rclpy
 import skimage.data
 
+from benchmarks import processes
 from benchmarks.camera import Camera
-from benchmarks.direct import Direct, calls_per_second, median_ms
+from benchmarks.direct import Direct, calls_per_second, paced_ms
+from triton_ros.main import tune_process
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 REPOSITORY = CHECKOUT / "build" / "model_repository"
@@ -55,6 +57,7 @@ def main() -> int:
     if not (REPOSITORY / MODEL / "1" / "model.onnx").exists():
         print(f"{MODEL} is not there (make models needs npm for it)", file=sys.stderr)
         return 1
+    tune_process()
     direct = Direct(REPOSITORY, MODEL)
     results = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -76,75 +79,68 @@ def main() -> int:
 
 
 def measure(direct: Direct, width: int, height: int) -> dict[str, Any]:
-    """One size: rounds of direct and node in turn."""
+    """One size: rounds of everything in turn."""
     bgr = cv2.resize(skimage.data.astronaut()[:, :, ::-1], (width, height))
     pixels = bgr.tobytes()
     bare = direct.inference(pixels, height, width)
-    direct_ms, node_ms, bare_fps, direct_fps, node_fps = [], [], [], [], []
-    with running_node():
-        camera = Camera("/camera/image_raw", "/triton_ros/front/detections", bgr)
-        camera.connect()
+    samples: dict[str, list[float]] = defaultdict(list)
+
+    def frame() -> object:
+        return direct.frame(pixels, height, width)
+
+    with processes.node(REPOSITORY, MODEL) as node, processes.echo():
+        camera = Camera(processes.TOPIC, processes.DETECTIONS, bgr)
+        echoed = Camera(processes.ECHO_TOPIC, processes.ECHO_DETECTIONS, bgr)
+        for one in (camera, echoed):
+            one.connect()
         for _ in range(ROUNDS):
-            direct_ms.append(median_ms(lambda: direct.frame(pixels, height, width), FRAMES))
-            node_ms += camera.at_rate(HERTZ, FRAMES)
-            bare_fps.append(calls_per_second(bare, INSTANCES, SECONDS))
-            node_fps.append(camera.saturated(INSTANCES + 2, SECONDS))
-            direct_fps.append(
-                calls_per_second(lambda: direct.frame(pixels, height, width), INSTANCES, SECONDS)
-            )
+            samples["direct_ms"] += paced_ms(frame, HERTZ, FRAMES)
+            samples["node_ms"] += camera.at_rate(HERTZ, FRAMES)
+            samples["echo_ms"] += echoed.at_rate(HERTZ, FRAMES)
+            rate, cpu = calls_per_second(bare, INSTANCES, SECONDS)
+            used = node.cpu_seconds()
+            answers, seconds = camera.saturated(INSTANCES + 2, SECONDS)
+            used = node.cpu_seconds() - used
+            samples["bare_fps"].append(rate)
+            samples["node_fps"].append(answers / seconds)
+            samples["direct_fps"].append(calls_per_second(frame, INSTANCES, SECONDS)[0])
+            samples["cpu_over_bare"].append(used / answers / cpu)
         found = camera.found
         camera.close()
-    p50, p95, p99 = np.percentile(node_ms, (50, 95, 99))
+        echoed.close()
+    return summary(f"{width}x{height}", found, samples)
+
+
+def summary(size: str, found: int, samples: dict[str, list[float]]) -> dict[str, Any]:
+    """Medians, and ratios round by round."""
+    row = {name: float(np.median(values)) for name, values in samples.items()}
+    over_bare = np.divide(samples["node_fps"], samples["bare_fps"])
+    over_direct = np.divide(samples["node_fps"], samples["direct_fps"])
     return {
-        "size": f"{width}x{height}",
+        "size": size,
         "detections": found,
-        "direct_ms": float(np.median(direct_ms)),
-        "node_p50_ms": p50,
-        "node_p95_ms": p95,
-        "node_p99_ms": p99,
-        "added_p50_ms": p50 - float(np.median(direct_ms)),
-        "bare_fps": float(np.median(bare_fps)),
-        "direct_fps": float(np.median(direct_fps)),
-        "node_fps": float(np.median(node_fps)),
-        "over_bare": float(np.median(np.divide(node_fps, bare_fps))),
-        "over_direct": float(np.median(np.divide(node_fps, direct_fps))),
+        **row,
+        "node_p95_ms": float(np.percentile(samples["node_ms"], 95)),
+        "node_p99_ms": float(np.percentile(samples["node_ms"], 99)),
+        "added_ms": row["node_ms"] - row["direct_ms"],
+        "over_bare": float(np.median(over_bare)),
+        "over_direct": float(np.median(over_direct)),
     }
 
 
 def show(row: dict[str, Any]) -> None:
     """One size in words."""
     print(
-        f"{row['size']}: direct {row['direct_ms']:.1f} ms, node {row['node_p50_ms']:.1f} ms"
+        f"{row['size']}: direct {row['direct_ms']:.1f} ms, node {row['node_ms']:.1f} ms"
         f" (p95 {row['node_p95_ms']:.1f}, p99 {row['node_p99_ms']:.1f}):"
-        f" added {row['added_p50_ms']:.1f} ms at the median\n"
+        f" added {row['added_ms']:.1f} ms at the median,"
+        f" where a node that only echoes takes {row['echo_ms']:.1f} ms\n"
         f"  at saturation {row['node_fps']:.0f} frames/s ="
         f" {row['over_bare']:.2f} of the bare runtime ({row['bare_fps']:.0f}/s),"
-        f" {row['over_direct']:.2f} of direct calls of the whole frame ({row['direct_fps']:.0f}/s)",
+        f" {row['over_direct']:.2f} of direct calls of the whole frame ({row['direct_fps']:.0f}/s);"
+        f" {row['cpu_over_bare']:.2f} of the bare runtime's CPU per frame",
         flush=True,
     )
-
-
-@contextmanager
-def running_node() -> Iterator[None]:
-    """The node in a process of its own, active."""
-    parameters = {
-        "autostart": "true",
-        "model_repository": f"[{REPOSITORY}]",
-        "load_models": f"[{MODEL}]",
-        "streams.front.model": MODEL,
-        "streams.front.topic": "/camera/image_raw",
-        "streams.front.reliability": "reliable",
-        "streams.front.queue_depth": "8",
-    }
-    command = [sys.executable, "-m", "triton_ros.main", "--ros-args"]
-    for name, value in parameters.items():
-        command += ["-p", f"{name}:={value}"]
-    process = subprocess.Popen([*command, "--log-level", "warn"])
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(10)
 
 
 if __name__ == "__main__":

@@ -20,34 +20,37 @@ from pathlib import Path
 import cv2
 import rclpy
 from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.core.server import InferenceServer
+from triton_ros.ros.interrupt import Interrupt
 from triton_ros.ros.node import TritonNode
 from triton_ros.vision.processor import load_processor
 
+RCLError = rclpy_implementation.RCLError
+UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
 THREADS_END_S = 0.5
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until a signal; the process's exit status."""
-    _tune_process()
-    stop = _stop_at_signals()
-    rclpy.init(
-        args=list(sys.argv if arguments is None else arguments),
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    node = TritonNode(make_server)
+    tune_process()
+    interrupt = _interrupt_at_signals()
+    if problem := _init_ros(sys.argv if arguments is None else arguments):
+        print(f"triton_ros: {problem}", file=sys.stderr)
+        return 1
+    node = TritonNode(make_server, interrupt)
     executor = _make_executor()
     executor.add_node(node)
     try:
         if node.get_parameter("autostart").value:
             _autostart(node)
-        _spin(executor, stop)
+        _spin(executor, interrupt)
         node.shut_down()
     finally:
         executor.shutdown()
@@ -60,6 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_server(repositories: Sequence[Path]) -> InferenceServer:
     """A server with every backend and the vision layer."""
     return InferenceServer(repositories, BackendRegistry().load_backend, load_processor)
+
+
+def _init_ros(arguments: Sequence[str]) -> str:
+    """What is wrong with the command line or the parameter files; "" for nothing."""
+    try:
+        rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+    except UnknownROSArgsError as error:
+        return f"unknown after --ros-args: {error}"
+    except RCLError as error:
+        return str(error).splitlines()[0]
+    return ""
 
 
 def _autostart(node: TritonNode) -> None:
@@ -77,20 +91,20 @@ def _make_executor() -> Executor:
     return executor
 
 
-def _stop_at_signals() -> threading.Event:
-    stop = threading.Event()
+def _interrupt_at_signals() -> Interrupt:
+    interrupt = Interrupt()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+        signal.signal(number, lambda *_: interrupt.set())
+    return interrupt
 
 
-def _spin(executor: Executor, stop: threading.Event) -> None:
+def _spin(executor: Executor, interrupt: Interrupt) -> None:
     """Until SIGINT or SIGTERM.
 
     Python's signal handlers run between the calls only, and `EventsExecutor` without a timeout
     never returns from one; hence the short timeout, which wakes nobody else.
     """
-    while not stop.is_set():
+    while not interrupt.is_set:
         # A new one each time: the wait leaves a callback behind on a future that is not done.
         never: Future[None] = Future(executor=executor)
         executor.spin_until_future_complete(never, timeout_sec=0.2)
@@ -113,7 +127,7 @@ def _end_process_if_stuck() -> None:
         os._exit(0)
 
 
-def _tune_process() -> None:
+def tune_process() -> None:
     """Settings that images need and that only the process as a whole can have."""
     # A thread that has a result waits this long for a busy Python thread; the default is 5 ms.
     sys.setswitchinterval(0.0005)

@@ -1,0 +1,64 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The measured processes: the node, and the echo that it is compared with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ECHO_TOPIC, ECHO_DETECTIONS = "/echo/image_raw", "/echo/detections"
+TOPIC, DETECTIONS = "/camera/image_raw", "/triton_ros/front/detections"
+
+
+class Measured:
+    """A child process and the CPU time it used."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def cpu_seconds(self) -> float:
+        """User and system time so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def node(repository: Path, model: str) -> Iterator[Measured]:
+    """The node, active after a while."""
+    parameters = {
+        "autostart": "true",
+        "model_repository": f"[{repository}]",
+        "load_models": f"[{model}]",
+        "streams.front.model": model,
+        "streams.front.topic": TOPIC,
+        "streams.front.reliability": "reliable",
+        "streams.front.queue_depth": "8",
+    }
+    arguments = ["-m", "triton_ros.main", "--ros-args", "--log-level", "warn"]
+    for name, value in parameters.items():
+        arguments += ["-p", f"{name}:={value}"]
+    with _running(arguments) as measured:
+        yield measured
+
+
+@contextmanager
+def echo() -> Iterator[Measured]:
+    """The node that does nothing."""
+    with _running(["-m", "benchmarks.echo", ECHO_TOPIC, ECHO_DETECTIONS]) as measured:
+        yield measured
+
+
+@contextmanager
+def _running(arguments: Sequence[str]) -> Iterator[Measured]:
+    process = subprocess.Popen([sys.executable, *arguments], stderr=subprocess.DEVNULL)
+    try:
+        yield Measured(process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
