@@ -64,7 +64,7 @@ def _completed_config(repository: Path, model: str) -> ModelConfig:
 
 
 def paced_ms(call: Callable[[], object], hertz: float, count: int) -> list[float]:
-    """The times of calls at a camera's rate: caches and clocks go cold between them, as a node's."""
+    """The times of calls at a camera's rate: caches go cold between them, as a node's do."""
     times, begin = [], time.perf_counter()
     for index in range(count):
         time.sleep(max(0.0, begin + index / hertz - time.perf_counter()))

@@ -6,8 +6,8 @@ Every figure is a ratio or a difference of things measured in turn in this run, 
 (COCO-SSD, ONNX Runtime, one thread an instance) and one real photograph:
 
 - *added latency*: camera message published -> detections received by the publisher's process, less
-  preprocess + inference + postprocess called directly at the same rate.  How much of it is the transport is told by
-  a node beside it that only echoes the stamp.
+  preprocess + inference + postprocess called directly at the same rate.  A node beside it that only
+  echoes the stamp tells how much of it is the transport.
 - *throughput*: answers per second at saturation over what as many threads get from the bare runtime
   (inference only), and from direct calls of the whole frame.  The camera's process runs on the same
   cores.
@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -42,14 +41,7 @@ OUTPUT = CHECKOUT / "build" / "bench" / "results.json"
 MODEL, INSTANCES = "coco_ssd", 2
 SIZES = ((640, 480), (1920, 1080))
 ROUNDS, FRAMES, HERTZ, SECONDS = 3, 60, 15.0, 4.0
-# Fast DDS carries an image through shared memory only if it fits its segment (512 kB by default).
-PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
-<dds xmlns="http://www.eprosima.com"><profiles><transport_descriptors><transport_descriptor>
-<transport_id>shm</transport_id><type>SHM</type><segment_size>67108864</segment_size>
-</transport_descriptor></transport_descriptors><participant profile_name="benchmark"
-is_default_profile="true"><rtps><userTransports><transport_id>shm</transport_id></userTransports>
-<useBuiltinTransports>false</useBuiltinTransports></rtps></participant></profiles></dds>
-"""
+PROFILE = CHECKOUT / "config" / "fastdds_shared_memory.xml"
 
 
 def main() -> int:
@@ -60,18 +52,15 @@ def main() -> int:
     tune_process()
     direct = Direct(REPOSITORY, MODEL)
     results = []
-    with tempfile.TemporaryDirectory() as scratch:
-        profile = Path(scratch) / "shm.xml"
-        profile.write_text(PROFILE)
-        os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(profile)
-        os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
-        rclpy.init()
-        try:
-            for width, height in SIZES:
-                results.append(measure(direct, width, height))
-                show(results[-1])
-        finally:
-            rclpy.shutdown()
+    os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
+    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+    rclpy.init()
+    try:
+        for width, height in SIZES:
+            results.append(measure(direct, width, height))
+            show(results[-1])
+    finally:
+        rclpy.shutdown()
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_text(json.dumps(results, indent=1))
     print(f"written: {OUTPUT.relative_to(CHECKOUT)}")

@@ -25,6 +25,7 @@ from demo.node_process import CHECKOUT, read_parameters, running_node, write_par
 from demo.player import Player
 from demo.verdict import StreamRun, problems
 
+PROFILE = CHECKOUT / "config" / "fastdds_shared_memory.xml"
 OUT = CHECKOUT / "build/demo"
 REPOSITORY = CHECKOUT / "build/model_repository"
 SWAPPED, BEFORE, AFTER = "faces", "blazeface", "blazeface_full"
@@ -42,7 +43,7 @@ def main() -> int:
     # A domain of its own: neither this machine's robots nor another demo hear this one.
     os.environ["ROS_DOMAIN_ID"] = str(os.getpid() % DOMAINS + 1)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(CHECKOUT / "demo/shared_memory.xml"))
+    os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(PROFILE))
     try:
         wrong = run()
     except DemoError as error:

@@ -35,8 +35,8 @@ def annotate(bgr: Array, outputs: Mapping[str, Array]) -> Array:
         pen.outline(quad, color)
     for points, color in zip(outputs.get("KEYPOINTS", ()), colors, strict=False):
         pen.dots(points, color)
-    # Captions last: no outline may run through a text.
-    for quad, caption, color in zip(quads, captions, colors, strict=False):
+    # Captions last: no outline may run through a text; the best (first) on top of the others.
+    for quad, caption, color in reversed(list(zip(quads, captions, colors, strict=False))):
         pen.caption(caption, quad, color)
     if "BOXES" not in outputs and "REGIONS" not in outputs:
         pen.lines(captions)
