@@ -50,6 +50,9 @@ class Client:
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self.diagnostics.append, 10)
 
     def close(self) -> None:
+        """As often as you like."""
+        if not self._context.ok():
+            return
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)

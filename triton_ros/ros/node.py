@@ -26,8 +26,8 @@ from rclpy.parameter import Parameter
 from triton_ros.core.errors import ConfigError, TritonError
 from triton_ros.core.server import InferenceServer
 from triton_ros.ros import diagnostics, parameters, startup
-from triton_ros.ros.annotator import Annotator
 from triton_ros.ros.diagnostics import Reporter
+from triton_ros.ros.interrupt import Interrupt
 from triton_ros.ros.model_services import ModelServices
 from triton_ros.ros.parameters import with_type
 from triton_ros.ros.streams import Streams
@@ -46,9 +46,14 @@ STATES = {
 
 
 class TritonNode(LifecycleNode):
-    """Hosts one inference server; `make_server` builds it for the given repositories."""
+    """Hosts one inference server; `make_server` builds it for the given repositories.
 
-    def __init__(self, make_server: MakeServer, **node_arguments: Any) -> None:
+    `interrupt` ends the wait for models in configure.
+    """
+
+    def __init__(
+        self, make_server: MakeServer, interrupt: Interrupt | None = None, **node_arguments: Any
+    ) -> None:
         super().__init__(
             "triton_ros",
             automatically_declare_parameters_from_overrides=True,
@@ -56,6 +61,7 @@ class TritonNode(LifecycleNode):
             **node_arguments,
         )
         self._make_server = make_server
+        self._interrupt = interrupt or Interrupt()
         self._acquired = ExitStack()
         self._server: InferenceServer | None = None
         self._model_services: ModelServices | None = None
@@ -123,16 +129,14 @@ class TritonNode(LifecycleNode):
         self._acquired.callback(self._close_server, server)
         used = [stream.model for stream in streams.values()]
         models = startup.models_to_load(server, settings.load_models, used)
-        annotator = Annotator(self._picture_failed)
-        self._acquired.callback(annotator.stop)
-        self._streams = Streams(self, server, annotator, streams.values())
+        self._streams = Streams(self, server, streams.values())
         self._acquired.callback(self._streams.destroy)
         self._model_services = ModelServices(self, server, self._streams.announce)
         self._acquired.callback(self._model_services.destroy)
         self._acquired.callback(self._streams.stop)
         self._reporter.set_period(settings.diagnostics_period_s)
         loads = startup.start_loading(server, models, self.get_logger(), self._streams.announce)
-        startup.wait(loads, settings.configure_wait_s, self.get_logger())
+        startup.wait(loads, settings.configure_wait_s, self.get_logger(), self._interrupt)
 
     def _activate(self, state: LifecycleState) -> None:
         LifecycleNode.on_activate(self, state)  # the publishers, before the first answer
@@ -180,9 +184,6 @@ class TritonNode(LifecycleNode):
             stream.apply(parameters.read_stream(self, stream.settings.name, {}))
 
     # seeing it -------------------------------------------------------------------------------
-
-    def _picture_failed(self, error: Exception) -> None:
-        self.get_logger().error(f"annotated image: {error!r}", throttle_duration_sec=5.0)
 
     def _statuses(self) -> list[DiagnosticStatus]:
         """For /diagnostics; follows what is on disk, too."""

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from concurrent import futures
 from concurrent.futures import Future
 from functools import partial
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from triton_ros.core.server import InferenceServer
+from triton_ros.ros.interrupt import Interrupt
 
 
 def models_to_load(
@@ -53,9 +53,13 @@ def start_loading(
     return heard
 
 
-def wait(loads: dict[str, Future[None]], limit_s: float, logger: RcutilsLogger) -> None:
-    """Until all are done or the time is up; what still loads goes on loading."""
-    futures.wait(loads.values(), limit_s)
+def wait(
+    loads: dict[str, Future[None]], limit_s: float, logger: RcutilsLogger, interrupt: Interrupt
+) -> None:
+    """Until all are done, the time is up or a signal came; what still loads goes on loading."""
+    for load in loads.values():
+        load.add_done_callback(interrupt.look)
+    interrupt.wait_for(lambda: all(load.done() for load in loads.values()), limit_s)
     waiting = [name for name, load in loads.items() if not load.done()]
     if waiting:
         logger.info(f"still loading: {', '.join(waiting)}")

@@ -26,11 +26,11 @@ class Streams:
         self,
         node: LifecycleNode,
         server: InferenceServer,
-        annotator: Annotator,
         settings: Iterable[StreamSettings],
     ) -> None:
         self._node = node
-        self._by_name = {s.name: ImageStream(node, server, annotator, s) for s in settings}
+        self._annotator = Annotator(self._picture_failed)
+        self._by_name = {s.name: ImageStream(node, server, self._annotator, s) for s in settings}
 
     def start(self) -> None:
         for stream in self._by_name.values():
@@ -49,8 +49,12 @@ class Streams:
                 )
 
     def destroy(self) -> None:
+        self._annotator.stop()
         for stream in self._by_name.values():
             stream.destroy()
+
+    def _picture_failed(self, error: Exception) -> None:
+        self._node.get_logger().error(f"annotated image: {error!r}", throttle_duration_sec=5.0)
 
     def touched(self, names: Iterable[str]) -> list[ImageStream]:
         """The streams that parameter names speak of."""

@@ -1,0 +1,39 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A wait that a signal handler can end.
+
+A handler runs between two bytecodes of whatever the main thread does, also while that holds a
+lock; events and conditions can deadlock then.  `SimpleQueue.put` is made for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+
+class Interrupt:
+    """Set once, by a signal; after that nothing waits here."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+        self._tokens: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        """Safe in a signal handler."""
+        self.is_set = True
+        self.look()
+
+    def look(self, *_: object) -> None:
+        """Let who waits look at its condition; any thread."""
+        self._tokens.put(None)
+
+    def wait_for(self, holds: Callable[[], bool], limit_s: float) -> None:
+        """Until `holds()`, the interrupt, or the time is up."""
+        deadline = time.monotonic() + limit_s
+        while not (holds() or self.is_set):
+            try:
+                self._tokens.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                return
