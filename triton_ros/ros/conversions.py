@@ -53,14 +53,15 @@ def header_message(header: FrameHeader) -> Header:
 def detections_message(header: Header, outputs: Mapping[str, Array]) -> Detection2DArray:
     """From BOXES [n,4] or REGIONS [n,4,2], SCORES [n], LABELS [n] or CLASS_IDS [n].
 
-    Source pixels all the way.  Raises `KeyError` or `ValueError` for outputs that do not fit.
+    Source pixels all the way.  Raises `KeyError`, `ValueError` or `TypeError` for outputs that do
+    not fit: the message itself would take anything, and fail when it is published.
     """
     message = Detection2DArray(header=header)
     places = _boxes(outputs["BOXES"]) if "BOXES" in outputs else _quads(outputs["REGIONS"])
     names = _class_names(outputs, len(places))
     scores = outputs["SCORES"].tolist() if "SCORES" in outputs else [1.0] * len(places)
     message.detections = [
-        _detection(header, place, name, score)
+        _detection(header, place, name, float(score))
         for place, name, score in zip(places, names, scores, strict=True)
     ]
     return message
@@ -69,7 +70,8 @@ def detections_message(header: Header, outputs: Mapping[str, Array]) -> Detectio
 def _boxes(boxes: Array) -> list[tuple[float, float, float, float, float]]:
     """(x, y, width, height, theta) with x, y the centre."""
     return [
-        ((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, 0.0) for x0, y0, x1, y1 in boxes.tolist()
+        ((x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0, 0.0)
+        for x0, y0, x1, y1 in boxes.astype(np.float64).tolist()
     ]
 
 
