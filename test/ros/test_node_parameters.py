@@ -27,7 +27,7 @@ def run(launch: Launch, repository: Path) -> Run:
         repository,
         {
             "toy": toy_detector(**TWO_CATS),
-            "slow": toy_detector(turns=40_000, count=4),
+            "slow": toy_detector(turns=60_000, count=4),
             "spare": toy_detector(),
         },
     )

@@ -33,7 +33,7 @@ from triton_ros.ros.parameters import with_type
 from triton_ros.ros.streams import Streams
 
 MakeServer = Callable[[Sequence[Path]], InferenceServer]
-CLOSE_S = 2.0  # with the streams' drain less than the 5 s after which launch gets impatient
+CLOSE_S = 1.0  # with the drain of the streams well below 5 s, when launch gets impatient
 STATES = {
     "configure": "inactive",
     "activate": "active",
