@@ -21,8 +21,9 @@ from vision_msgs.msg import (
     VisionInfo,
 )
 
-from triton_ros.core.errors import InvalidArgumentError
+from triton_ros.core.errors import InvalidArgumentError, TritonError
 from triton_ros.core.model import Interface
+from triton_ros.core.request import InferenceResponse
 from triton_ros.core.tensor import Array
 from triton_ros.ros.image_cdr import FrameHeader
 
@@ -65,6 +66,11 @@ def detections_message(header: Header, outputs: Mapping[str, Array]) -> Detectio
         for place, name, score in zip(places, names, scores, strict=True)
     ]
     return message
+
+
+def unfit(response: InferenceResponse, error: Exception) -> TritonError:
+    """What `detections_message` raised, for people."""
+    return TritonError(f"model '{response.model_name}': its answer cannot be published: {error!r}")
 
 
 def _boxes(boxes: Array) -> list[tuple[float, float, float, float, float]]:

@@ -94,11 +94,8 @@ class ImageStream:
     def start(self) -> None:
         """Subscribe, and say which model answers."""
         settings = self.settings
-        kind, read = (
-            (ImageMessage, read_image)
-            if settings.transport == "raw"
-            else (CompressedImage, read_compressed)
-        )
+        raw = settings.transport == "raw"
+        kind, read = (ImageMessage, read_image) if raw else (CompressedImage, read_compressed)
         self._subscription = self._node.create_subscription(
             kind,
             settings.topic,
@@ -245,7 +242,7 @@ class ImageStream:
             header = conversions.header_message(frame.header)
             message = conversions.detections_message(header, outcome.outputs)
         except Exception as error:  # a frame that never leaves would hold back all that follow
-            self._drop("model_error", outcome_error(outcome, error))
+            self._drop("model_error", conversions.unfit(outcome, error))
             return None
         return _Answer(frame, outcome, message)
 
@@ -290,11 +287,6 @@ class ImageStream:
         )
         self.statistics.note(message)
         self._node.get_logger().warning(message)
-
-
-def outcome_error(response: InferenceResponse, error: Exception) -> TritonError:
-    """What a model's answer lacks to become detections."""
-    return TritonError(f"model '{response.model_name}': its answer cannot be published: {error!r}")
 
 
 def _reason(error: TritonError) -> str:
