@@ -23,7 +23,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
 LEFT = ((0.0, 0.0, 0.25, 0.5),)
 RIGHT = ((0.5, 0.5, 0.75, 1.0),)
-SLOW_TO_LOAD = toy_detector(turns=100_000, warm_up=6)  # more than a second
+SLOW_TO_LOAD = toy_detector(turns=100_000, warm_up=20)  # some seconds
 
 
 @pytest.fixture(scope="module")
@@ -323,22 +323,22 @@ def test_the_node_answers_while_a_model_loads_slowly(client: Client, repository:
 
 
 def test_cleanup_during_a_load_answers_who_waits(client: Client, repository: Path) -> None:
-    write_model(repository / "heavy", SLOW_TO_LOAD)
-    load = client.start_call(Trigger, "models/heavy/load", Trigger.Request())
-    client.until_status("triton_ros: model heavy", lambda _, v: v["state"] == "LOADING", "loads")
+    write_model(repository / "heavier", SLOW_TO_LOAD)
+    load = client.start_call(Trigger, "models/heavier/load", Trigger.Request())
+    client.until_status("triton_ros: model heavier", lambda _, v: v["state"] == "LOADING", "loads")
     assert client.change_state("deactivate")
     assert client.change_state("cleanup")
     client.until(load.done, "the load is answered")
     assert not load.result().success
-    assert load.result().message == "model 'heavy': the node was cleaned up meanwhile"
-    shutil.rmtree(repository / "heavy")
+    assert load.result().message == "model 'heavier': the node was cleaned up meanwhile"
+    shutil.rmtree(repository / "heavier")
     assert client.change_state("configure")
     assert client.change_state("activate")
 
 
 def test_deactivate_waits_for_running_frames_with_a_limit(client: Client, repository: Path) -> None:
-    """A frame that takes three seconds is waited for two, and the node is there again."""
-    write_model(repository / "left", toy_detector(LEFT, labels=["left"], turns=1_200_000))
+    """A frame that takes many seconds is waited for two, and the node is there again."""
+    write_model(repository / "left", toy_detector(LEFT, labels=["left"], turns=4_000_000))
     assert client.trigger("models/left/load")[0]
     answers = client.collect(Detection2DArray, "front/detections")
     camera = client.camera("/images")
