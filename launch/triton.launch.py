@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the node and, with autostart, bring it to active.
 
-The transitions are launch's own events, so that this works from Humble on; the node's parameter
-`autostart` is for where nothing launches it and stays false here.
+The transitions are launch's own events, which do not need the `autostart` that launch_ros has from
+Kilted on; the node's parameter `autostart` is for where nothing launches it and stays false here.
 """
 
 from launch import LaunchContext, LaunchDescription

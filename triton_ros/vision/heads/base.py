@@ -18,6 +18,7 @@ from triton_ros.core.errors import InvalidArgumentError
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array, TensorSpec
 from triton_ros.vision.geometry import Geometry
+from triton_ros.vision.nms import nms
 from triton_ros.vision.yaml_fields import Fields
 
 BOXES = TensorSpec("BOXES", "FP32", (-1, 4))
@@ -158,6 +159,26 @@ def detections(
         "CLASS_IDS": classes.astype(np.int32),
         "LABELS": label_array(labels, classes),
     }
+
+
+def suppressed(
+    context: Context,
+    labels: tuple[str, ...],
+    boxes: Array,
+    scores: Array,
+    classes: Array,
+    normalized: bool,
+) -> dict[str, Array]:
+    """Candidates [k, 4], [k], [k] without those that a better one of their class covers.
+
+    `normalized` boxes are 0..1 of the model's input, others its pixels.
+    """
+    if normalized:
+        geometry = context.geometry
+        boxes = boxes * np.array([geometry.width, geometry.height] * 2, np.float32)
+    thresholds = context.thresholds
+    kept = nms(boxes, scores, classes, thresholds.iou, thresholds.max_detections)
+    return detections(context, labels, boxes[kept], scores[kept], classes[kept])
 
 
 def corners(boxes: Array, box_format: str) -> Array:

@@ -38,10 +38,9 @@ from triton_ros.vision.heads.base import (
     Thresholds,
     activate,
     corners,
-    detections,
     read_thresholds,
+    suppressed,
 )
-from triton_ros.vision.nms import nms
 from triton_ros.vision.yaml_fields import Fields
 
 
@@ -65,18 +64,13 @@ class SsdHead:
     def finish(self, context: Context, rows: Sequence[Outputs]) -> dict[str, Array]:
         """Threshold, suppress, and undo the geometry."""
         (row,) = rows
-        thresholds = context.thresholds
         table = self._class_scores(row[self.scores])
         best = table.max(axis=1)
-        candidates = np.flatnonzero(best > thresholds.score)
+        candidates = np.flatnonzero(best > context.thresholds.score)
         scores, classes = best[candidates], table[candidates].argmax(axis=1)
         boxes = corners(row[self.boxes].reshape(-1, 4)[candidates], self.box_format)
-        if self.units == "normalized":
-            geometry = context.geometry
-            size = np.array([geometry.width, geometry.height] * 2, np.float32)
-            boxes = boxes * size
-        kept = nms(boxes, scores, classes, thresholds.iou, thresholds.max_detections)
-        return detections(context, self.labels, boxes[kept], scores[kept], classes[kept])
+        normalized = self.units == "normalized"
+        return suppressed(context, self.labels, boxes, scores, classes, normalized)
 
     def _class_scores(self, raw: Array) -> Array:
         scores = activate(raw.reshape(-1, raw.shape[-1]), self.activation)

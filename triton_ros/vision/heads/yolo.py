@@ -34,10 +34,9 @@ from triton_ros.vision.heads.base import (
     Outputs,
     Thresholds,
     corners,
-    detections,
     read_thresholds,
+    suppressed,
 )
-from triton_ros.vision.nms import nms
 from triton_ros.vision.yaml_fields import Fields
 
 _ROWS = ("v5", "v6", "v7")
@@ -61,15 +60,10 @@ class YoloHead:
     def finish(self, context: Context, rows: Sequence[Outputs]) -> dict[str, Array]:
         """Threshold, suppress, and undo the geometry."""
         (row,) = rows
-        thresholds = context.thresholds
         decode = _from_columns if self.columns else _from_rows
-        boxes, scores, classes = decode(row[self.output], thresholds.score)
+        boxes, scores, classes = decode(row[self.output], context.thresholds.score)
         boxes = corners(boxes, "cxcywh")
-        if self.normalized:
-            geometry = context.geometry
-            boxes = boxes * np.array([geometry.width, geometry.height] * 2, np.float32)
-        kept = nms(boxes, scores, classes, thresholds.iou, thresholds.max_detections)
-        return detections(context, self.labels, boxes[kept], scores[kept], classes[kept])
+        return suppressed(context, self.labels, boxes, scores, classes, self.normalized)
 
 
 def _from_columns(raw: Array, threshold: float) -> tuple[Array, Array, Array]:
