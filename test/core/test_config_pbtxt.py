@@ -18,8 +18,6 @@ from triton_ros.core import config_pbtxt
 from triton_ros.core.config_pbtxt import parse_config, read_config
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.model_config import (
-    DynamicBatching,
-    EnsembleStep,
     InputConfig,
     InstanceGroup,
     InstanceKind,
@@ -29,6 +27,7 @@ from triton_ros.core.model_config import (
     VersionPolicyKind,
     WarmupSample,
 )
+from triton_ros.core.scheduling_config import DynamicBatching, EnsembleStep, QueuePolicy
 from triton_ros.core.tensor import TensorSpec
 
 WHOLE = """
@@ -76,7 +75,9 @@ def test_every_field_that_is_read() -> None:
         ),
         version_policy=VersionPolicy(num_versions=2),
         default_model_filename="net.onnx",
-        dynamic_batching=DynamicBatching((4, 8), 100, 16),
+        dynamic_batching=DynamicBatching(
+            (4, 8), 100, default_queue_policy=QueuePolicy(max_queue_size=16)
+        ),
         model_warmup=(
             WarmupSample("w", 3, 2, {"x": TensorSpec("x", "FP32", (2, 4))}, frozenset({"x"})),
         ),

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triton_ros.core.dynamic_batcher import DynamicBatcher, Wait
-from triton_ros.core.errors import TritonError, UnavailableError
-from triton_ros.core.model_config import DynamicBatching
+from triton_ros.core.batcher import Wait
+from triton_ros.core.dynamic_batcher import DynamicBatcher
+from triton_ros.core.errors import UnavailableError
 from triton_ros.core.payload import Item
+from triton_ros.core.scheduling_config import DynamicBatching, QueuePolicy
 
 US = 1000
 
@@ -25,12 +26,15 @@ def item(rows: int = 1, key: str = "k") -> Item:
 def batcher(
     max_batch_size: int = 8, delay: int = 0, *preferred: int, limit: int = 0
 ) -> DynamicBatcher:
-    return DynamicBatcher(max_batch_size, DynamicBatching(preferred, delay, limit))
+    return DynamicBatcher(
+        max_batch_size,
+        DynamicBatching(preferred, delay, default_queue_policy=QueuePolicy(max_queue_size=limit)),
+    )
 
 
 def offered(queue: DynamicBatcher, *items: Item, now: int = 0) -> list[Item]:
     for each in items:
-        assert queue.offer(each, now) is None
+        assert not queue.offer(each, now)
     return list(items)
 
 
@@ -112,7 +116,7 @@ def test_an_item_larger_than_every_preferred_size_runs_alone() -> None:
 def test_a_full_queue_refuses_with_tritons_words() -> None:
     queue = batcher(8, 0, limit=2)
     offered(queue, item(), item())
-    error = queue.offer(item(), 0)
+    [(_, error)] = queue.offer(item(), 0)
     assert isinstance(error, UnavailableError)
     assert str(error) == "Exceeds maximum queue size"
     assert len(queue) == 2
@@ -159,7 +163,9 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     size = draw(st.integers(0, 8))
     preferred = draw(st.lists(st.integers(1, max(size, 1)), max_size=3)) if size else []
     batching = DynamicBatching(
-        tuple(preferred), draw(st.sampled_from([0, 5, 100])), draw(st.sampled_from([0, 0, 3]))
+        tuple(preferred),
+        draw(st.sampled_from([0, 5, 100])),
+        default_queue_policy=QueuePolicy(max_queue_size=draw(st.sampled_from([0, 0, 3]))),
     )
     step = st.one_of(
         st.tuples(st.just("offer"), st.integers(1, max(size, 1)), st.sampled_from("ab")),
@@ -189,10 +195,10 @@ class Simulation:
 
     def on_offer(self, rows: int, key: str) -> None:
         new = item(rows, key)
-        limit = self.batching.max_queue_size if self.batching else 0
-        error: TritonError | None = self.queue.offer(new, self.now)
-        assert (error is not None) == bool(limit and len(self.waiting) >= limit)
-        if error is None:
+        limit = self.batching.default_queue_policy.max_queue_size if self.batching else 0
+        refused = self.queue.offer(new, self.now)
+        assert bool(refused) == bool(limit and len(self.waiting) >= limit)
+        if not refused:
             self.waiting.append(new)
 
     def on_replace(self, index: int, key: str) -> None:

@@ -42,8 +42,9 @@ from triton_ros.core.errors import (
     UnavailableError,
 )
 from triton_ros.core.model import Interface
-from triton_ros.core.model_config import EnsembleStep, ModelConfig
+from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.request import InferenceRequest, InferenceResponse
+from triton_ros.core.scheduling_config import EnsembleStep
 from triton_ros.core.server import InferenceServer
 
 Serve = Callable[..., InferenceServer]

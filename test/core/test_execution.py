@@ -14,6 +14,7 @@ from fake_backend import Outcomes, Source, row
 
 from triton_ros.core.errors import CancelledError, InternalError, InvalidArgumentError
 from triton_ros.core.execution import Executor
+from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.payload import Item
 from triton_ros.core.statistics import Duration, StatisticsCollector
 
@@ -37,7 +38,9 @@ def plus_one(inputs: Mapping[str, Any]) -> Any:
 def executor(execute: Execute = plus_one) -> tuple[Executor, StatisticsCollector]:
     statistics = StatisticsCollector()
     ticks = itertools.count(100, 10)
-    return Executor(Instance(execute), "m", True, statistics, lambda: next(ticks)), statistics
+    return Executor(
+        Instance(execute), ModelConfig("m", max_batch_size=8), statistics, lambda: next(ticks)
+    ), statistics
 
 
 def items(*values: Any) -> tuple[list[Item], list[Outcomes]]:

@@ -10,8 +10,6 @@ import pytest
 
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.model_config import (
-    DynamicBatching,
-    EnsembleStep,
     InputConfig,
     InstanceGroup,
     InstanceKind,
@@ -20,6 +18,7 @@ from triton_ros.core.model_config import (
     VersionPolicy,
     VersionPolicyKind,
 )
+from triton_ros.core.scheduling_config import DynamicBatching, EnsembleStep, QueuePolicy
 from triton_ros.core.tensor import TensorSpec
 
 SPEC = TensorSpec("x", "FP32", (4,))
@@ -38,7 +37,7 @@ X = InputConfig(SPEC)
         (lambda: InstanceGroup(count=0), "count must be 1 or more, got 0"),
         (lambda: InstanceGroup(kind=InstanceKind.KIND_CPU, gpus=(0,)), "KIND_CPU"),
         (lambda: DynamicBatching((0,)), "preferred_batch_size must be 1 or more, got 0"),
-        (lambda: DynamicBatching(max_queue_size=-1), "max_queue_size must not be < 0"),
+        (lambda: QueuePolicy(max_queue_size=-1), "max_queue_size must be 0 or more, got -1"),
         (lambda: VersionPolicy(num_versions=0), "num_versions must be 1 or more, got 0"),
         (lambda: InputConfig(TensorSpec("", "FP32", (1,))), "input.name must not be empty"),
         (lambda: InputConfig(TensorSpec("x", "FP33", (1,))), "'FP33' is not one of"),

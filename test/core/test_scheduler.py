@@ -17,10 +17,12 @@ from fake_backend import TIMEOUT, FakeBackend, FakeModel, Gate, Outcomes, row
 from triton_ros.core.dynamic_batcher import DynamicBatcher
 from triton_ros.core.errors import CancelledError, InternalError, UnavailableError
 from triton_ros.core.execution import Executor
-from triton_ros.core.model_config import DynamicBatching, InstanceGroup
+from triton_ros.core.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.payload import Item
 from triton_ros.core.scheduler import Scheduler
+from triton_ros.core.scheduling_config import DynamicBatching, QueuePolicy
 from triton_ros.core.statistics import StatisticsCollector
+from triton_ros.core.timer import Timer
 
 Make = Callable[..., Scheduler]
 MINUTE = 60_000_000
@@ -56,20 +58,28 @@ def clock() -> WatchedClock:
 
 
 @pytest.fixture
-def make(backend: FakeBackend, clock: WatchedClock) -> Iterator[Make]:
+def timer() -> Iterator[Timer]:
+    timer = Timer()
+    yield timer
+    timer.close()
+
+
+@pytest.fixture
+def make(backend: FakeBackend, clock: WatchedClock, timer: Timer) -> Iterator[Make]:
     """Schedulers with `count` instances; they have to be stoppable at the test's end."""
     made: list[Scheduler] = []
 
     def build(count: int = 1, size: int = 8, **batching: Any) -> Scheduler:
         model = FakeModel(backend, "m", 1.0)
+        config = ModelConfig("m", max_batch_size=size)
         executors = [
             Executor(
-                model.instance(InstanceGroup(), 0), "m", True, StatisticsCollector(), time.time_ns
+                model.instance(InstanceGroup(), 0), config, StatisticsCollector(), time.time_ns, i
             )
-            for _ in range(count)
+            for i in range(count)
         ]
         batcher = DynamicBatcher(size, DynamicBatching(**batching) if batching else None)
-        made.append(Scheduler("m", executors, batcher, clock))
+        made.append(Scheduler("m", executors, batcher, clock, timer))
         clock.wait_looked(made[-1], count)
         return made[-1]
 
@@ -345,7 +355,7 @@ def test_a_raising_callback_of_a_refused_item_does_not_cost_the_others(make: Mak
 
 
 def test_a_full_queue_refuses(make: Make, backend: FakeBackend) -> None:
-    scheduler = make(max_queue_size=2)
+    scheduler = make(default_queue_policy=QueuePolicy(max_queue_size=2))
     gate = backend.on_execute = Gate("m")
     queued, outcomes = items(*range(4))
     scheduler.submit(queued[:1])

@@ -10,12 +10,14 @@ ONNX Runtime session and N TensorRT contexts share one engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from triton_ros.core.errors import TritonError
 from triton_ros.core.model_config import InstanceGroup, ModelConfig
+from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Parameter
 from triton_ros.core.tensor import Array, TensorSpec
 
 
@@ -50,13 +52,101 @@ class ModelInstance(Protocol):
         ...
 
 
+class ExecutionRequest(Protocol):
+    """One request as a `RequestInstance` sees it: what it asks, and how it is answered.
+
+    Exactly one of `finish`, `fail` and `reschedule` ends it; until then it may be answered from any
+    thread, also after `execute_requests` returned (a decoupled model's only; any other model's
+    requests that are not ended by then fail).
+    """
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def correlation_id(self) -> int | str: ...
+
+    @property
+    def sequence_start(self) -> bool: ...
+
+    @property
+    def sequence_end(self) -> bool: ...
+
+    @property
+    def inputs(self) -> Mapping[str, Array]:
+        """With the batch dim in front (if the model has one), of the configured dtypes."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the wanted outputs; empty for all."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]: ...
+
+    @property
+    def cancelled(self) -> bool: ...
+
+    def respond(
+        self, outputs: dict[str, Array], parameters: Mapping[str, Parameter] | None = None
+    ) -> None:
+        """Send a response; exactly one unless the model is decoupled."""
+        ...
+
+    def finish(self) -> None:
+        """No further response."""
+        ...
+
+    def fail(self, error: TritonError) -> None:
+        """The error is the answer (a decoupled model's last one)."""
+        ...
+
+    def reschedule(self) -> None:
+        """Execute this request again (iterative sequences only)."""
+        ...
+
+
+class ModelCalls(Protocol):
+    """What an executing model may ask of the server it runs in (business logic scripting)."""
+
+    def infer(self, request: InferenceRequest) -> InferenceResponse:
+        """Raises the request's `TritonError`."""
+        ...
+
+    def submit(self, request: InferenceRequest, done: Done) -> None: ...
+
+    def load_model(self, name: str) -> None:
+        """Blocks; raises `TritonError`."""
+        ...
+
+    def unload_model(self, name: str) -> None:
+        """Does not wait for the model's last request, which may be the caller's own."""
+        ...
+
+    def model_ready(self, name: str, version: int = -1) -> bool: ...
+
+
+class RequestInstance(Protocol):
+    """An executor that wants the requests themselves: Python and custom backends, decoupled models.
+
+    Never called by two threads at the same time.
+    """
+
+    def execute_requests(self, requests: Sequence[ExecutionRequest], calls: ModelCalls) -> None:
+        """Answer all requests.  An exception is the answer to those that have none yet."""
+        ...
+
+    def finalize(self) -> None: ...
+
+
 class BackendModel(Protocol):
     """The loaded weights of one version."""
 
     @property
     def signature(self) -> Signature: ...
 
-    def instance(self, group: InstanceGroup, device: int) -> ModelInstance:
+    def instance(self, group: InstanceGroup, device: int) -> ModelInstance | RequestInstance:
         """A further instance; `device` is the GPU's id, or 0 on CPU."""
         ...
 

@@ -19,8 +19,6 @@ from typing import Any
 
 from triton_ros.core.errors import ConfigError, missing_package
 from triton_ros.core.model_config import (
-    DynamicBatching,
-    EnsembleStep,
     InputConfig,
     InstanceGroup,
     InstanceKind,
@@ -30,6 +28,7 @@ from triton_ros.core.model_config import (
     VersionPolicyKind,
     WarmupSample,
 )
+from triton_ros.core.scheduling_config import DynamicBatching, EnsembleStep, QueuePolicy
 from triton_ros.core.tensor import TensorSpec
 
 FILE_NAME = "config.pbtxt"
@@ -245,7 +244,9 @@ def _batching(message: Any) -> DynamicBatching:
     return DynamicBatching(
         tuple(message.preferred_batch_size),
         message.max_queue_delay_microseconds,
-        message.default_queue_policy.max_queue_size,
+        default_queue_policy=QueuePolicy(
+            max_queue_size=message.default_queue_policy.max_queue_size
+        ),
     )
 
 

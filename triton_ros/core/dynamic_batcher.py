@@ -14,18 +14,12 @@ FIFO.  A batch takes items from the head while their keys are equal and their ro
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from triton_ros.core.errors import TritonError, UnavailableError
-from triton_ros.core.model_config import DynamicBatching
+from triton_ros.core.batcher import Rejections, Wait
+from triton_ros.core.errors import UnavailableError
 from triton_ros.core.payload import Item
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Nothing to run yet; `seconds` until there will be, None for "until an item comes"."""
-
-    seconds: float | None = None
+from triton_ros.core.scheduling_config import DynamicBatching
 
 
 class DynamicBatcher:
@@ -38,7 +32,7 @@ class DynamicBatcher:
         self._preferred = tuple(sorted(preferred or (self._max_rows,)))
         delay_us = self._batching.max_queue_delay_microseconds if self._batching else 0
         self._delay_ns = delay_us * 1000
-        self._max_queue = batching.max_queue_size if batching else 0
+        self._max_queue = batching.default_queue_policy.max_queue_size if batching else 0
         self._queue: deque[Item] = deque()
 
     def __len__(self) -> int:
@@ -49,13 +43,16 @@ class DynamicBatcher:
         """Whether an item that finds an idle instance runs at once and alone."""
         return not self._queue and self._delay_ns == 0
 
-    def offer(self, item: Item, now_ns: int) -> TritonError | None:
-        """Queue an item; an error if it is refused."""
+    @property
+    def per_instance(self) -> bool:
+        return False
+
+    def offer(self, item: Item, now_ns: int) -> Rejections:
         if self._max_queue and len(self._queue) >= self._max_queue:
-            return UnavailableError("Exceeds maximum queue size")
+            return [(item, UnavailableError("Exceeds maximum queue size"))]
         item.offered_ns = now_ns
         self._queue.append(item)
-        return None
+        return []
 
     def replace(self, old: Item, new: Item) -> bool:
         """Put `new` in the place (and age) of `old`; False if `old` is no longer waiting."""
@@ -66,7 +63,25 @@ class DynamicBatcher:
                 return True
         return False
 
-    def next_batch(self, now_ns: int) -> list[Item] | Wait:
+    def remove(self, item: Item) -> bool:
+        if item not in self._queue:
+            return False
+        self._queue.remove(item)
+        return True
+
+    def finished(self, items: Sequence[Item], instance: int, now_ns: int) -> Rejections:
+        return []
+
+    def reschedule(self, item: Item, now_ns: int) -> bool:
+        return False
+
+    def next_due(self) -> int | None:
+        return None
+
+    def expire(self, now_ns: int) -> Rejections:
+        return []
+
+    def next_batch(self, now_ns: int, instance: int = 0) -> list[Item] | Wait:
         """The items to run now, or how long to wait."""
         if not self._queue:
             return Wait()

@@ -17,7 +17,7 @@ from typing import TypeVar
 from triton_ros.core.errors import InternalError, TritonError
 from triton_ros.core.execution import Clock
 from triton_ros.core.model import Interface, Model
-from triton_ros.core.model_config import EnsembleStep, ModelConfig
+from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.payload import Item
 from triton_ros.core.request import (
     Done,
@@ -26,6 +26,7 @@ from triton_ros.core.request import (
     Outcome,
     Timing,
 )
+from triton_ros.core.scheduling_config import EnsembleStep
 from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.tensor import Tensor, materialize
 from triton_ros.core.validation import check_inputs, check_outputs

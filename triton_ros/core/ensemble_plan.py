@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.model import Interface, Model
-from triton_ros.core.model_config import EnsembleStep, ModelConfig
+from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.scheduling_config import EnsembleStep
 
 
 def check_circle(

@@ -10,9 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from triton_ros.core.backend import ModelInstance
+from triton_ros.core.backend import ModelInstance, RequestInstance
 from triton_ros.core.errors import CancelledError, InternalError, TritonError
+from triton_ros.core.host_policy import HostPolicy
+from triton_ros.core.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.payload import Batch, BufferPool, Item, merge, split
+from triton_ros.core.rate_limiter import Grant
 from triton_ros.core.request import Timing
 from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array
@@ -25,6 +28,8 @@ Clock = Callable[[], int]
 
 def deliver(item: Item, outcome: dict[str, Array] | TritonError, timing: Timing) -> None:
     """Answer an item.  A callback that raises is a bug; it must not cost others their answers."""
+    if item.request and item.request.cancellation:
+        item.request.cancellation.unwatch(id(item))
     try:
         item.done(outcome, timing)
     except Exception:
@@ -36,21 +41,30 @@ class Executor:
 
     def __init__(
         self,
-        instance: ModelInstance,
-        model_name: str,
-        batched: bool,
+        instance: ModelInstance | RequestInstance,
+        config: ModelConfig,
         statistics: StatisticsCollector,
         clock: Clock,
+        index: int = 0,
+        group: InstanceGroup | None = None,
+        device: int = 0,
+        host_policy: HostPolicy | None = None,
     ) -> None:
         self.instance = instance
-        self._name = model_name
-        self._batched = batched
+        self.index = index
+        self.group = group or InstanceGroup()
+        self.device = device
+        self.host_policy = host_policy
+        self.reschedule: Callable[[Item], bool] = lambda item: False
+        """Queues a running item again; set by the scheduler."""
+        self._name = config.name
+        self._batched = config.max_batch_size > 0
         self._statistics = statistics
         self._clock = clock
         self._pool = BufferPool()
 
-    def run(self, items: Sequence[Item]) -> None:
-        """Answer all items."""
+    def run(self, items: Sequence[Item], grant: Grant | None = None) -> None:
+        """Answer all items; `grant` is what the rate limiter lets them hold meanwhile."""
         start = self._clock()
         batch = self._merge(items)
         for item, error in batch.failed:
@@ -89,7 +103,7 @@ class Executor:
     def _compute(self, batch: Batch) -> tuple[int, list[dict[str, Array]], int]:
         merged = self._clock()
         try:
-            outputs = self.instance.execute(batch.inputs)
+            outputs = self.instance.execute(batch.inputs)  # type: ignore[union-attr]
             computed = self._clock()
             self._statistics.executed(batch.rows)
             answers = split(outputs, batch.items) if self._batched else [outputs]

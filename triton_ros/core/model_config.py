@@ -14,6 +14,14 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from triton_ros.core.errors import ConfigError
+from triton_ros.core.scheduling_config import (
+    BatchInput,
+    BatchOutput,
+    DynamicBatching,
+    EnsembleStep,
+    RateLimiterConfig,
+    SequenceBatching,
+)
 from triton_ros.core.tensor import TensorSpec, numpy_dtype
 
 
@@ -28,10 +36,16 @@ class InstanceKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class InputConfig:
-    """`ModelInput`: dims without the batch dim when ``max_batch_size > 0``."""
+    """`ModelInput`: dims without the batch dim when ``max_batch_size > 0``.
+
+    `spec` is what requests give; `reshape` is what the model is given instead, if anything.
+    """
 
     spec: TensorSpec
     optional: bool = False
+    reshape: tuple[int, ...] | None = None
+    allow_ragged_batch: bool = False
+    """Requests of different shapes make one batch: flattened, one behind the other."""
 
     def __post_init__(self) -> None:
         _check_spec("input", self.spec)
@@ -39,10 +53,14 @@ class InputConfig:
 
 @dataclass(frozen=True, slots=True)
 class OutputConfig:
-    """`ModelOutput`; `label_filename` is relative to the model's directory."""
+    """`ModelOutput`; `label_filename` is relative to the model's directory.
+
+    `spec` is what responses have; `reshape` is what the model answers, if that differs.
+    """
 
     spec: TensorSpec
     label_filename: str = ""
+    reshape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_spec("output", self.spec)
@@ -56,6 +74,10 @@ class InstanceGroup:
     kind: InstanceKind = InstanceKind.KIND_AUTO
     count: int = 1
     gpus: tuple[int, ...] = ()
+    passive: bool = False
+    """Its instances are made and warmed up, but get no requests."""
+    host_policy: str = ""
+    rate_limiter: RateLimiterConfig = field(default_factory=RateLimiterConfig)
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -65,42 +87,6 @@ class InstanceGroup:
                 "instance_group.gpus is for KIND_GPU and KIND_AUTO,"
                 f" this group is {self.kind.value}"
             )
-
-
-@dataclass(frozen=True, slots=True)
-class DynamicBatching:
-    """`ModelDynamicBatching`: preferred sizes, and how long the oldest request may wait for one."""
-
-    preferred_batch_size: tuple[int, ...] = ()
-    max_queue_delay_microseconds: int = 0
-    max_queue_size: int = 0
-    """`default_queue_policy.max_queue_size`: requests that may wait; 0 for no limit."""
-
-    def __post_init__(self) -> None:
-        for size in self.preferred_batch_size:
-            if size < 1:
-                raise ConfigError(
-                    f"dynamic_batching.preferred_batch_size must be 1 or more, got {size}"
-                )
-        if self.max_queue_size < 0:
-            raise ConfigError(
-                "dynamic_batching.default_queue_policy.max_queue_size must not be < 0"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class EnsembleStep:
-    """`ModelEnsembling.Step`: maps a model's tensor names to the ensemble's.
-
-    `fan_out` is ours: the first dim of this step's inputs counts independent elements, any number
-    of them (none too); they are spread over the model's batches and gathered in order.
-    """
-
-    model_name: str
-    model_version: int = -1
-    input_map: Mapping[str, str] = field(default_factory=dict)
-    output_map: Mapping[str, str] = field(default_factory=dict)
-    fan_out: bool = False
 
 
 class VersionPolicyKind(Enum):
@@ -137,13 +123,18 @@ class VersionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class WarmupSample:
-    """`ModelWarmup`: inputs that are zero or random, run before the version is READY."""
+    """`ModelWarmup`: inputs run before the version is READY: zeros, random values or files.
+
+    `files` are below the model's ``warmup`` directory; inputs in neither `random` nor `files` are
+    zeros.
+    """
 
     name: str
     batch_size: int = 1
     count: int = 1
     inputs: Mapping[str, TensorSpec] = field(default_factory=dict)
     random: frozenset[str] = frozenset()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for spec in self.inputs.values():
@@ -164,11 +155,22 @@ class ModelConfig:
     version_policy: VersionPolicy = VersionPolicy()
     default_model_filename: str = ""
     dynamic_batching: DynamicBatching | None = None
+    sequence_batching: SequenceBatching | None = None
     ensemble: tuple[EnsembleStep, ...] = ()
+    max_inflight_requests: int = 0
+    """Of an ensemble: requests that may be in each step at once; 0 for any number."""
+    batch_input: tuple[BatchInput, ...] = ()
+    batch_output: tuple[BatchOutput, ...] = ()
+    response_cache: bool = False
+    """`response_cache.enable`."""
+    decoupled: bool = False
+    """`model_transaction_policy.decoupled`: a request gets any number of responses."""
     model_warmup: tuple[WarmupSample, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     stated: frozenset[str] = frozenset()
     """The top-level fields that the file set, so that completion knows what it may fill in."""
+    source: bytes = b""
+    """The serialized message that this was made from; `config_json` shows its other fields."""
 
     def __post_init__(self) -> None:
         if not self.name:

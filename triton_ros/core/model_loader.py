@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from triton_ros.core.backend import Backend, BackendModel, ModelInstance
+from triton_ros.core.backend import Backend, BackendModel, ModelInstance, RequestInstance
 from triton_ros.core.config_completion import complete, complete_backend
 from triton_ros.core.dynamic_batcher import DynamicBatcher
 from triton_ros.core.errors import InternalError, TritonError
@@ -22,6 +22,7 @@ from triton_ros.core.model_repository import ModelDirectory
 from triton_ros.core.processing import Processor
 from triton_ros.core.scheduler import Scheduler
 from triton_ros.core.statistics import StatisticsCollector
+from triton_ros.core.timer import Timer
 from triton_ros.core.warmup import warm_up
 
 LoadBackend = Callable[[str], Backend]
@@ -42,6 +43,7 @@ class ModelLoader:
         self._load_backend = load_backend
         self._load_processor = load_processor
         self._clock = clock
+        self._timer = Timer(clock)
 
     def load(self, directory: ModelDirectory, config: ModelConfig, version: int) -> BackedModel:
         """Load, complete, instantiate, warm up.  Raises `TritonError`, whatever went wrong."""
@@ -66,11 +68,11 @@ class ModelLoader:
             acquired.pop_all()
         statistics = StatisticsCollector()
         executors = tuple(
-            Executor(instance, config.name, config.max_batch_size > 0, statistics, self._clock)
-            for instance in instances
+            Executor(instance, config, statistics, self._clock, index)
+            for index, instance in enumerate(instances)
         )
         batcher = DynamicBatcher(config.max_batch_size, config.dynamic_batching)
-        scheduler = Scheduler(config.name, executors, batcher, self._clock)
+        scheduler = Scheduler(config.name, executors, batcher, self._clock, self._timer)
         return BackedModel(
             config, version, scheduler, executors, backend_model, processor, statistics
         )
@@ -78,7 +80,7 @@ class ModelLoader:
 
 def _instances(
     config: ModelConfig, model: BackendModel, acquired: ExitStack
-) -> tuple[ModelInstance, ...]:
+) -> tuple[ModelInstance | RequestInstance, ...]:
     instances = []
     for group in config.instance_group:
         for device in group.gpus or (0,):

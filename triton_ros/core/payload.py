@@ -12,16 +12,24 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from triton_ros.core.errors import InternalError, TritonError
-from triton_ros.core.request import Timing
+from triton_ros.core.request import InferenceRequest, Timing
 from triton_ros.core.tensor import Array, Tensor, Tensors
 
 ItemDone = Callable[[dict[str, Array] | TritonError, Timing], None]
 Key = tuple[Any, ...]
+
+
+class StateSlot(Protocol):
+    """Keeps a sequence's state between two of its requests."""
+
+    def take(self, outputs: dict[str, Array]) -> dict[str, Array]:
+        """Keep the state outputs of one item's answer; what is left is for the caller."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +46,16 @@ class Item:
     key: Key = ()
     """Items batch together only if their keys are equal: input names and the shape of a row."""
     offered_ns: int = 0
+    request: InferenceRequest | None = None
+    """Who asked: priority, timeout, deadline, sequence and caller are read from it."""
+    state: StateSlot | None = None
+    """Where the model's state outputs for this item go; set by a sequence batcher."""
+    null: bool = False
+    """A row that only fills a gap in a batch; nobody waits for its answer."""
+    level: int = 0
+    """The priority level that a batcher gave it."""
+    sequence: Any = None
+    """The sequence batcher's own note of what this item belongs to."""
 
 
 def item_key(inputs: Tensors, element: bool) -> Key:

@@ -6,7 +6,9 @@ A caller hands an item over once and the next idle thread takes it, so a frame c
 time.  A blocking caller that finds an instance idle, nothing queued and no delay wanted changes
 none: it borrows the instance and runs the batch itself (`run_inline`).
 
-Waiting is one condition with the timeout that the batcher computed; nothing polls.
+What to run is the batcher's decision, whether it may run now the rate limiter's; waiting is one
+condition with the timeout that the batcher computed, and the server's timer for what falls due
+while every instance is busy.  Nothing polls.
 """
 
 from __future__ import annotations
@@ -14,35 +16,52 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from functools import partial
+from threading import TIMEOUT_MAX
+from weakref import WeakMethod
 
-from triton_ros.core.dynamic_batcher import DynamicBatcher, Wait
-from triton_ros.core.errors import CancelledError, TritonError, UnavailableError
+from triton_ros.core.batcher import Batcher, Rejections, Wait
+from triton_ros.core.errors import CancelledError, UnavailableError
 from triton_ros.core.execution import Clock, Executor, deliver
+from triton_ros.core.host_policy import enter
 from triton_ros.core.payload import Item
-from triton_ros.core.request import Timing
+from triton_ros.core.rate_limiter import Grant, RateLimiter, Wakes
+from triton_ros.core.request import Caller, Timing
+from triton_ros.core.timer import Timer
 
 _LOG = logging.getLogger(__name__)
+
+Task = tuple[Executor, list[Item], Grant | None]
 
 
 class Scheduler:
     """Runs one model version's items on its instances."""
 
     def __init__(
-        self, name: str, executors: Sequence[Executor], batcher: DynamicBatcher, clock: Clock
+        self,
+        name: str,
+        executors: Sequence[Executor],
+        batcher: Batcher,
+        clock: Clock,
+        timer: Timer,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self._name = name
         self._batcher = batcher
         self._clock = clock
-        self._idle = list(executors)
-        self._count = len(executors)
+        self._timer = timer
+        self._limiter = limiter
         self._changed = threading.Condition()
+        self._executors: list[Executor] = []
+        self._idle: list[Executor] = []
+        self._threads: list[threading.Thread] = []
+        self._surplus = 0
+        self._called: dict[Item, Caller] = {}
+        self._armed_ns: int | None = None
         self._stopping = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"{name}_{index}", daemon=True)
-            for index in range(len(executors))
-        ]
-        for thread in self._threads:
-            thread.start()
+        due = WeakMethod(self._on_due)  # a far deadline must not keep an unloaded model alive
+        self._due_call = lambda: (call := due()) and call()
+        self.add(executors)
 
     @property
     def pending(self) -> int:
@@ -50,22 +69,82 @@ class Scheduler:
         with self._changed:
             return len(self._batcher)
 
+    # instances -------------------------------------------------------------------------------
+
+    @property
+    def executors(self) -> tuple[Executor, ...]:
+        """The instances that take requests."""
+        with self._changed:
+            return tuple(self._executors)
+
+    def add(self, executors: Sequence[Executor]) -> None:
+        """Let further instances work.
+
+        Raises `ConfigError` if the rate limiter could never let one run.
+        """
+        for executor in executors:
+            if self._limiter:
+                self._limiter.join(executor, executor.group.rate_limiter, executor.device)
+            executor.reschedule = self._reschedule
+        threads = [
+            threading.Thread(target=self._work, name=f"{self._name}_{e.index}", daemon=True)
+            for e in executors
+        ]
+        with self._changed:
+            self._executors += executors
+            self._idle += executors
+            self._threads += threads
+        for thread in threads:
+            thread.start()
+
+    def remove(self, executors: Sequence[Executor]) -> None:
+        """Take instances out; returns when the last of them finished what it ran."""
+        with self._changed:
+            self._executors = [e for e in self._executors if e not in executors]
+            self._surplus += len(executors)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: all(e in self._idle for e in executors))
+            self._idle = [e for e in self._idle if e not in executors]
+        self._leave(executors)
+
+    def stop(self) -> None:
+        """Finish what is queued and running, then end the threads.  Returns when they ended."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        for thread in list(self._threads):
+            thread.join()
+        with self._changed:  # a borrowed instance may still be running in its caller's thread
+            self._changed.wait_for(lambda: len(self._idle) == len(self._executors))
+            executors = list(self._executors)
+        self._leave(executors)
+
+    def _leave(self, executors: Sequence[Executor]) -> None:
+        for executor in executors:
+            for wake in self._limiter.leave(executor) if self._limiter else ():
+                wake()
+
+    # requests --------------------------------------------------------------------------------
+
     def submit(self, items: Sequence[Item]) -> None:
         """Queue items; one that is refused is answered here with the reason."""
-        refused: list[tuple[Item, TritonError]] = []
+        rejections: Rejections = []
         with self._changed:
             now = self._clock()
             for item in items:
-                error = (
-                    UnavailableError(f"model '{self._name}' is unloading")
-                    if self._stopping
-                    else self._batcher.offer(item, now)
-                )
-                if error:
-                    refused.append((item, error))
+                if self._stopping:
+                    error = UnavailableError(f"model '{self._name}' is unloading")
+                    rejections.append((item, error))
+                    continue
+                if self._limiter and item.request and item.request.caller:
+                    self._called[item] = item.request.caller
+                rejections += self._batcher.offer(item, now)
+            self._arm()
             self._changed.notify(len(items))
-        for item, error in refused:
-            deliver(item, error, Timing())
+        self._reject(rejections)
+        for item in items:
+            if item.request and item.request.cancellation:
+                item.request.cancellation.watch(id(item), partial(self.cancel, item))
 
     def replace(self, old: Item, new: Item) -> bool:
         """Let `new` run in the place of `old`, which is answered as cancelled.
@@ -75,55 +154,151 @@ class Scheduler:
         with self._changed:
             if not self._batcher.replace(old, new):
                 return False
+            self._arm()
             self._changed.notify()  # with another key, it may close the batch before it
-        deliver(old, CancelledError("superseded by a newer request"), Timing())
+        self._reject([(old, CancelledError("superseded by a newer request"))])
         return True
+
+    def cancel(self, item: Item) -> None:
+        """Answer a waiting item as cancelled; nothing happens if it is running or done."""
+        with self._changed:
+            if not self._batcher.remove(item):
+                return
+            self._changed.notify()
+        self._reject([(item, CancelledError("request was cancelled"))])
 
     def run_inline(self, item: Item) -> bool:
         """Run the item in this thread if an instance is idle; False if it has to queue."""
         with self._changed:
-            if self._stopping or not self._idle or not self._batcher.immediate:
+            if self._stopping or not self._idle or self._limiter or not self._batcher.immediate:
                 return False
-            executor = self._idle.pop()
+            executor = self._idle[-1]
+            if executor.host_policy or executor not in self._executors:
+                return False
+            self._idle.pop()
             item.offered_ns = self._clock()
         try:
-            executor.run([item])
+            executor.run((item,))
         finally:
             with self._changed:
                 self._idle.append(executor)
-                self._changed.notify()  # somebody may have queued meanwhile, or `stop` may wait
+                if self._stopping or executor not in self._executors:
+                    self._changed.notify_all()  # `stop` or `remove` waits for it
+                elif len(self._batcher):
+                    self._changed.notify()
         return True
 
-    def stop(self) -> None:
-        """Finish what is queued and running, then end the threads.  Returns when they ended."""
+    def _reject(self, rejections: Rejections) -> None:
+        for item, error in rejections:
+            self._called.pop(item, None)
+            deliver(item, error, Timing())
+
+    def _reschedule(self, item: Item) -> bool:
         with self._changed:
-            self._stopping = True
+            if not self._batcher.reschedule(item, self._clock()):
+                return False
+            self._changed.notify()
+        return True
+
+    # time ------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """Under the lock, whenever the batcher changed."""
+        due = self._batcher.next_due()
+        if due is not None and (self._armed_ns is None or due < self._armed_ns):
+            self._armed_ns = due
+            self._timer.call_at(due, self._due_call)
+
+    def _on_due(self) -> None:
+        with self._changed:
+            self._armed_ns = None
+            rejections = self._batcher.expire(self._clock())
+            self._arm()
             self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
-        with self._changed:  # a borrowed instance may still be running in its caller's thread
-            self._changed.wait_for(lambda: len(self._idle) == self._count)
+        self._reject(rejections)
+
+    # instance threads ------------------------------------------------------------------------
 
     def _work(self) -> None:
+        policy = None
+        rejections: Rejections = []
         while (task := self._next()) is not None:
-            executor, items = task
+            executor, items, grant = task
+            if executor.host_policy is not policy:
+                policy = executor.host_policy
+                enter(policy)
             try:
-                executor.run(items)
+                executor.run(items, grant)
             except BaseException:  # `sys.exit` in a model, say: the instance serves on
                 _LOG.exception("model '%s': an instance was interrupted", self._name)
+            for wake in self._limiter.finish(grant) if grant and self._limiter else ():
+                wake()
             with self._changed:
+                rejections = self._batcher.finished(items, executor.index, self._clock())
                 self._idle.append(executor)
+                self._arm()
+                if self._batcher.per_instance or executor not in self._executors:
+                    self._changed.notify_all()
+            self._reject(rejections)
 
-    def _next(self) -> tuple[Executor, list[Item]] | None:
+    def _next(self) -> Task | None:
         with self._changed:
             while True:
-                timeout = None
-                if self._idle:
-                    batch = self._batcher.next_batch(self._clock())
-                    if not isinstance(batch, Wait):
-                        return self._idle.pop(), batch
-                    if self._stopping and not len(self._batcher):
-                        return None
-                    if batch.seconds is not None:
-                        timeout = min(batch.seconds, threading.TIMEOUT_MAX)
-                self._changed.wait(timeout)
+                if self._surplus:
+                    self._surplus -= 1
+                    self._threads.remove(threading.current_thread())
+                    self._changed.notify_all()
+                    return None
+                task = self._pull()
+                if not isinstance(task, Wait):
+                    return task
+                if self._stopping and not len(self._batcher):
+                    return None
+                timeout = task.seconds
+                self._changed.wait(None if timeout is None else min(timeout, TIMEOUT_MAX))
+
+    def _pull(self) -> Task | Wait:
+        """Under the lock: the next batch and the instance for it."""
+        now = self._clock()
+        wait = Wait()
+        for executor in reversed(self._idle):
+            if executor not in self._executors:
+                continue
+            grant = None
+            if self._limiter:
+                if not len(self._batcher):
+                    self._soon(self._limiter.idle(executor))
+                    continue
+                grant = self._limiter.start(executor, self._lenders(), self._wake)
+                if grant is None:
+                    continue
+            batch = self._batcher.next_batch(now, executor.index)
+            if not isinstance(batch, Wait):
+                self._idle.remove(executor)
+                for item in batch if self._called else ():
+                    self._called.pop(item, None)
+                self._arm()
+                return executor, batch, grant
+            if grant and self._limiter:
+                self._soon(self._limiter.finish(grant, executed=False))
+            wait = _sooner(wait, batch)
+            if not self._batcher.per_instance:
+                break
+        return wait
+
+    def _lenders(self) -> list[Grant]:
+        return [grant for caller in self._called.values() for grant in caller.grants]
+
+    def _soon(self, wakes: Wakes) -> None:
+        for wake in wakes:  # not here: it would take another scheduler's lock under this one's
+            self._timer.call_at(0, wake)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+def _sooner(a: Wait, b: Wait) -> Wait:
+    if a.seconds is None or (b.seconds is not None and b.seconds < a.seconds):
+        return b
+    return a

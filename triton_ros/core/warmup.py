@@ -10,16 +10,17 @@ does not like zeros is still served.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from triton_ros.core.backend import ModelInstance
+from triton_ros.core.backend import ModelInstance, RequestInstance
 from triton_ros.core.errors import ConfigError, InternalError
 from triton_ros.core.model_config import ModelConfig, WarmupSample
 from triton_ros.core.tensor import Array, TensorSpec
 
 
-def warm_up(config: ModelConfig, instances: Sequence[ModelInstance]) -> None:
+def warm_up(config: ModelConfig, instances: Sequence[ModelInstance | RequestInstance]) -> None:
     """Run the samples on every instance; raises what the model raises, with the sample's name."""
     if config.model_warmup:
         for sample in config.model_warmup:
@@ -34,13 +35,13 @@ def warm_up(config: ModelConfig, instances: Sequence[ModelInstance]) -> None:
     zeros = {spec.name: _tensor(spec, batch, random=False) for spec in specs}
     for instance in instances:
         try:
-            instance.execute(zeros)
+            instance.execute(zeros)  # type: ignore[union-attr]
         except Exception:  # not asked for by the configuration: what zeros do is no verdict
             return
 
 
 def _run(
-    config: ModelConfig, instance: ModelInstance, sample: WarmupSample, inputs: dict[str, Array]
+    config: ModelConfig, instance: Any, sample: WarmupSample, inputs: dict[str, Array]
 ) -> None:
     for _ in range(sample.count):
         try:
