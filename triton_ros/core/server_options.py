@@ -1,0 +1,76 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How a server behaves, with the names (and, but for the control mode, the defaults) of Triton's
+command line.  Checked at construction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from triton_ros.core.errors import ConfigError
+
+
+class ModelControlMode(Enum):
+    """Who decides what is loaded."""
+
+    NONE = "none"
+    """Everything in the repository, once, at start."""
+    POLL = "poll"
+    """Everything in the repository, and what changes in it."""
+    EXPLICIT = "explicit"
+    """What is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Options of an `InferenceServer`."""
+
+    model_control_mode: ModelControlMode = ModelControlMode.EXPLICIT
+    load_model: tuple[str, ...] = ()
+    """Models to load at start in explicit mode; ``*`` alone for all."""
+    repository_poll_secs: float = 15.0
+    poll_quiet_secs: float = 1.0
+    """Ours: a model that still changes is not loaded until it was quiet for so long."""
+    model_config_name: str = ""
+    """Read ``configs/<name>.pbtxt`` instead of ``config.pbtxt`` where a model has it."""
+    disable_auto_complete_config: bool = False
+    default_max_batch_size: int = 4
+    """For models that can batch and do not say how much."""
+    model_load_thread_count: int = 4
+    model_load_retry_count: int = 0
+    last_good_file: Path | None = None
+    """Ours: remembers the versions that loaded; at start, one of them serves where newer ones do
+    not load.  None to do as Triton does: the model is then not served."""
+    rate_limit: bool = False
+    """Triton's ``--rate-limit=execution_count``."""
+    rate_limit_resource: tuple[str, ...] = ()
+    """``<name>:<count>`` or ``<name>:<count>:<device>``."""
+    host_policy: tuple[str, ...] = ()
+    """``<name>,cpu-cores=0-3`` or ``<name>,numa-node=0``."""
+    cache_byte_size: int = 0
+    """Of the response cache; 0 for none."""
+    exit_timeout_secs: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("repository_poll_secs", 0.01),
+            ("poll_quiet_secs", 0.0),
+            ("default_max_batch_size", 0),
+            ("model_load_thread_count", 1),
+            ("model_load_retry_count", 0),
+            ("cache_byte_size", 0),
+            ("exit_timeout_secs", 0.0),
+        ):
+            value = getattr(self, name)
+            if not value >= least:  # also for NaN
+                raise ConfigError(f"{name} must be {least} or more, got {value}")
+        if " " in self.model_config_name or "/" in self.model_config_name:
+            raise ConfigError(
+                f"model_config_name '{self.model_config_name}' must not contain a space or a '/'"
+            )
+        if self.load_model and self.model_control_mode is not ModelControlMode.EXPLICIT:
+            raise ConfigError("load_model is for model_control_mode explicit")
+        if "*" in self.load_model and len(self.load_model) > 1:
+            raise ConfigError("load_model: '*' must be the only model")
