@@ -1,7 +1,8 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """How a server behaves, with the names (and, but for the control mode, the defaults) of Triton's
-command line.  Checked at construction."""
+command line.  Checked at construction.
+"""
 
 from __future__ import annotations
 
