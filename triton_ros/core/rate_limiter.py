@@ -53,7 +53,6 @@ class Grant:
 @dataclass(slots=True)
 class _Waiter:
     need: Need
-    weight: int
     wake: Callable[[], None]
     passed: int = 0
 
@@ -63,6 +62,10 @@ class _Member:
     need: Need
     priority: int
     executions: int = 0
+
+    @property
+    def weight(self) -> int:
+        return self.executions * self.priority
 
 
 class RateLimiter:
@@ -101,14 +104,9 @@ class RateLimiter:
         """
         with self._lock:
             member = self._members[key]
-            weight = member.executions * member.priority
             grant = self._fit(key, member.need, lenders)
-            blocked = (grant is not None and not grant.lent_by) and self._others_first(
-                key, weight, member.need
-            )
-            if grant is None or blocked:
-                waiter = self._waiting.setdefault(key, _Waiter(member.need, weight, wake))
-                waiter.weight = weight
+            if grant is None or (not grant.lent_by and self._others_first(key, member)):
+                self._waiting.setdefault(key, _Waiter(member.need, wake))
                 return None
             self._waiting.pop(key, None)
             self._take(grant)
@@ -179,20 +177,24 @@ class RateLimiter:
             lender.available -= amount
             grant.available += amount
 
-    def _others_first(self, key: Hashable, weight: int, need: Need) -> bool:
+    def _others_first(self, key: Hashable, member: _Member) -> bool:
         """Whether somebody who waits for the same has a better claim, and could use it (soon)."""
+        own = self._waiting.get(key)
+        passed = own.passed if own else 0
         for other, waiter in self._waiting.items():
-            if other == key or not _overlap(waiter.need, need):
+            if other == key or not _overlap(waiter.need, member.need):
                 continue
-            if waiter.passed >= PATIENCE:
-                return True
-            if waiter.weight < weight and self._fit(other, waiter.need, ()) is not None:
+            if max(waiter.passed, passed) >= PATIENCE:
+                first = waiter.passed > passed
+            else:
+                first = self._members[other].weight < member.weight
+                first = first and self._fit(other, waiter.need, ()) is not None
+            if first:
                 return True
         return False
 
     def _wakes(self) -> Wakes:
-        ordered = sorted(self._waiting.values(), key=lambda w: (-w.passed // PATIENCE, w.weight))
-        return list(dict.fromkeys(waiter.wake for waiter in ordered))
+        return list(dict.fromkeys(waiter.wake for waiter in self._waiting.values()))
 
 
 def needs(resources: Sequence[Resource], device: int) -> Need:
