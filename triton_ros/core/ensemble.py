@@ -98,10 +98,13 @@ class EnsembleModel:
             self._give_back(held)
             total = self._clock() - start
             if isinstance(outcome, TritonError):
-                self.statistics.failed(total)
+                self.statistics.failed(total, outcome)
             else:
-                self.statistics.executed(1)
-                self.statistics.succeeded(outcome.timing, total)
+                timing = outcome.timing
+                self.statistics.executed(
+                    1, timing.compute_input_ns, timing.compute_infer_ns, timing.compute_output_ns
+                )
+                self.statistics.succeeded(timing, total, 1)
             done(outcome)
 
         EnsembleRun(self, request, held, finished).start()

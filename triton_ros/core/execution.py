@@ -82,6 +82,7 @@ class Executor:
                 self._fail(item, CancelledError(f"model '{self._name}' was interrupted"), start)
             raise
         end = self._clock()
+        self._statistics.executed(batch.rows, merged - start, computed - merged, end - computed)
         for item, answer in zip(batch.items, answers, strict=True):
             timing = Timing(
                 queue_ns=start - item.offered_ns,
@@ -90,7 +91,7 @@ class Executor:
                 compute_output_ns=end - computed,
                 batch_size=batch.rows,
             )
-            self._statistics.succeeded(timing, end - item.offered_ns)
+            self._statistics.succeeded(timing, end - item.offered_ns, item.rows)
             deliver(item, answer, timing)
 
     def _merge(self, items: Sequence[Item]) -> Batch:
@@ -105,7 +106,6 @@ class Executor:
         try:
             outputs = self.instance.execute(batch.inputs)  # type: ignore[union-attr]
             computed = self._clock()
-            self._statistics.executed(batch.rows)
             answers = split(outputs, batch.items) if self._batched else [outputs]
             for buffer in batch.pooled:
                 self._pool.give(buffer, outputs)
@@ -116,5 +116,5 @@ class Executor:
         return merged, answers, computed
 
     def _fail(self, item: Item, error: TritonError, start: int) -> None:
-        self._statistics.failed(self._clock() - item.offered_ns)
+        self._statistics.failed(self._clock() - item.offered_ns, error)
         deliver(item, error, Timing(queue_ns=start - item.offered_ns))
