@@ -2,23 +2,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which items run together, and when: policy only.  No thread, no clock.
 
-FIFO.  A batch takes items from the head while their keys are equal and their rows fit.  Without
-`dynamic_batching` every item runs alone.  With it, in Triton's order of reasons:
+Who comes first is `PolicyQueue`'s business.  A batch takes items from the head of that order while
+their keys are equal and their rows fit; it may reach from one priority level into the next.
+Without `dynamic_batching` every item runs alone, in order of arrival.  With it, as in Triton's
+`GetDynamicBatch`:
 
-1. the largest preferred size that the queue reaches is sent at once;
-2. else what is there is sent when it cannot grow (the next item does not fit or differs), when the
-   oldest item has waited `max_queue_delay_microseconds`, or when there is no delay;
+1. the largest preferred size that the queue reaches is sent at once (the next item would pass the
+   largest of them: then what there is before it is as good);
+2. else, or when the oldest item has waited `max_queue_delay_microseconds`, everything that fits
+   `max_batch_size` is sent if it cannot grow (a preferred size is reached or passed, the next item
+   does not fit or differs), if it has waited long enough, or if there is no delay;
 3. else the batcher says how long to wait.
+
+Better than Triton: see `PolicyQueue`; and under `delay_when_busy` a request to an idle model (none
+came within the last delay, nothing waits) is not delayed.  With `preserve_ordering` no item runs
+inline, and refused and cancelled ones are answered in their turn, too.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 from triton_ros.core.batcher import Rejections, Wait
-from triton_ros.core.errors import UnavailableError
+from triton_ros.core.ordered_delivery import OrderedDelivery
 from triton_ros.core.payload import Item
+from triton_ros.core.policy_queue import Place, PolicyQueue
 from triton_ros.core.scheduling_config import DynamicBatching
 
 
@@ -26,48 +34,50 @@ class DynamicBatcher:
     """The queue of one model.  The caller holds a lock around every call."""
 
     def __init__(self, max_batch_size: int, batching: DynamicBatching | None) -> None:
+        wanted = batching or DynamicBatching()
+        self._alone = batching is None or max_batch_size < 2
         self._max_rows = max(max_batch_size, 1)
-        self._batching = batching if max_batch_size > 0 else None
-        preferred = batching.preferred_batch_size if batching else ()
-        self._preferred = tuple(sorted(preferred or (self._max_rows,)))
-        delay_us = self._batching.max_queue_delay_microseconds if self._batching else 0
-        self._delay_ns = delay_us * 1000
-        self._max_queue = batching.default_queue_policy.max_queue_size if batching else 0
-        self._queue: deque[Item] = deque()
+        self._preferred = frozenset(wanted.preferred_batch_size or (self._max_rows,))
+        self._largest = max(self._preferred)
+        self._delay_ns = 0 if self._alone else wanted.max_queue_delay_microseconds * 1000
+        self._when_busy = wanted.delay_when_busy and self._delay_ns > 0
+        self._quiet_since_ns: int | None = None
+        self._prompt = False
+        self._queue = PolicyQueue(batching)
+        self._waiting = self._queue.places
+        self._ordered = OrderedDelivery() if wanted.preserve_ordering else None
+        self._inline = self._delay_ns == 0 and self._ordered is None
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self._waiting)
 
     @property
     def immediate(self) -> bool:
-        """Whether an item that finds an idle instance runs at once and alone."""
-        return not self._queue and self._delay_ns == 0
+        return self._inline and not self._waiting
 
     @property
     def per_instance(self) -> bool:
         return False
 
     def offer(self, item: Item, now_ns: int) -> Rejections:
-        if self._max_queue and len(self._queue) >= self._max_queue:
-            return [(item, UnavailableError("Exceeds maximum queue size"))]
-        item.offered_ns = now_ns
-        self._queue.append(item)
-        return []
+        if self._ordered:
+            self._ordered.wrap(item)
+        return self._queue.offer(item, now_ns, self._when_busy and self._is_prompt(item, now_ns))
 
     def replace(self, old: Item, new: Item) -> bool:
-        """Put `new` in the place (and age) of `old`; False if `old` is no longer waiting."""
-        for index, item in enumerate(self._queue):
-            if item is old:
-                new.offered_ns = old.offered_ns
-                self._queue[index] = new
-                return True
-        return False
+        """Put `new` in the place, age and level of `old`; its deadline is its own.
+
+        The queue's timeout goes on counting from when `old` came.  In the order of answers `new`
+        has just arrived.
+        """
+        if not self._queue.replace(old, new):
+            return False
+        if self._ordered:
+            self._ordered.wrap(new)
+        return True
 
     def remove(self, item: Item) -> bool:
-        if item not in self._queue:
-            return False
-        self._queue.remove(item)
-        return True
+        return self._queue.remove(item)
 
     def finished(self, items: Sequence[Item], instance: int, now_ns: int) -> Rejections:
         return []
@@ -76,45 +86,66 @@ class DynamicBatcher:
         return False
 
     def next_due(self) -> int | None:
-        return None
+        return self._queue.next_due()
 
     def expire(self, now_ns: int) -> Rejections:
-        return []
-
-    def next_batch(self, now_ns: int, instance: int = 0) -> list[Item] | Wait:
-        """The items to run now, or how long to wait."""
-        if not self._queue:
-            return Wait()
-        if self._batching is None:
-            return [self._queue.popleft()]
-        taken, preferred, closed = self._candidates()
-        waited_ns = now_ns - self._queue[0].offered_ns
-        due = waited_ns >= self._delay_ns
-        if preferred and not (due and self._delay_ns):
-            return self._take(preferred)
-        if due or closed:
-            return self._take(taken)
-        return Wait((self._delay_ns - waited_ns) / 1e9)
+        return self._queue.expire(now_ns)
 
     def drain(self) -> list[Item]:
-        """Everything that still waits; the queue is empty afterwards."""
-        items = list(self._queue)
-        self._queue.clear()
-        return items
+        return self._queue.drain()
 
-    def _candidates(self) -> tuple[int, int, bool]:
-        """How many items fit, how many make a preferred size, and whether no more can join."""
-        key = self._queue[0].key
-        rows = taken = preferred = 0
-        largest = self._preferred[-1]  # at most max_batch_size
-        for item in self._queue:
-            if item.key != key or (rows and rows + item.rows > largest):
-                return taken, preferred, True
+    def next_batch(self, now_ns: int, instance: int = 0) -> list[Item] | Wait:
+        """The items to run now, or how long to wait.
+
+        What is too late is passed over; it waits for `expire`.
+        """
+        self._queue.settle(now_ns)
+        if not self._alone:
+            return self._batch(now_ns)
+        for place in self._queue:
+            return self._queue.take((place,))
+        return Wait()
+
+    def _batch(self, now_ns: int) -> list[Item] | Wait:
+        places, preferred, closed = self._candidates()
+        if not places:
+            return Wait()
+        waited_ns, due = 0, False
+        if self._delay_ns:
+            waited_ns = now_ns - min(place.item.offered_ns for place in places)
+            due = waited_ns >= self._delay_ns or any(place.prompt for place in places)
+        if preferred and not due:
+            return self._queue.take(places[:preferred])
+        if due or closed or not self._delay_ns:
+            return self._queue.take(places)
+        return Wait((self._delay_ns - waited_ns) / 1e9)
+
+    def _candidates(self) -> tuple[list[Place], int, bool]:
+        """What fits, how many of it make the best preferred size, whether it cannot grow."""
+        places: list[Place] = []
+        rows = best = 0
+        key = None
+        for place in self._queue:
+            item = place.item
+            if not places:
+                key = item.key
+            else:
+                if not best and rows + item.rows > self._largest:
+                    best = len(places)
+                if rows + item.rows > self._max_rows or item.key != key:
+                    return places, best, True
+            places.append(place)
             rows += item.rows
-            taken += 1
             if rows in self._preferred:
-                preferred = taken
-        return taken, preferred, rows >= largest
+                best = len(places)
+            if rows >= self._max_rows:
+                break
+        return places, best, rows >= self._largest
 
-    def _take(self, count: int) -> list[Item]:
-        return [self._queue.popleft() for _ in range(count)]
+    def _is_prompt(self, item: Item, now_ns: int) -> bool:
+        """Whether the item finds the model idle; the elements of one request do so together."""
+        before, self._quiet_since_ns = self._quiet_since_ns, now_ns
+        if not self._queue.continues(item, now_ns):
+            idle = before is None or now_ns - before >= self._delay_ns
+            self._prompt = idle and not self._waiting
+        return self._prompt

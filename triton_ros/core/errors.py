@@ -27,10 +27,13 @@ class Code(Enum):
 class TritonError(Exception):
     """Base of every error that this package raises on purpose.
 
-    `str(error)` is the whole message for a person; `error.code` is for a program.
+    `str(error)` is the whole message for a person; `error.code` is for a program, and
+    `error.reason` for whoever counts failures.
     """
 
     code = Code.UNKNOWN
+    reason = ""
+    """The name of a `statistics.FailureReason`; empty if the type does not say."""
 
     def within(self, place: str) -> TritonError:
         """The same error with the place in front of its message: ``in ensemble 'E', ...``."""
@@ -65,6 +68,30 @@ class UnavailableError(TritonError):
     code = Code.UNAVAILABLE
 
 
+class QueueFullError(UnavailableError):
+    """The queue holds as many requests as its policy allows."""
+
+    reason = "REJECTED"
+
+
+class TimeoutExpiredError(UnavailableError):
+    """Longer in the queue than its policy allows."""
+
+    reason = "TIMEOUT"
+
+
+class DeadlineError(UnavailableError):
+    """Still waiting when the request's own deadline was over."""
+
+    reason = "DEADLINE"
+
+
+class DroppedError(UnavailableError):
+    """The oldest of a full queue that prefers the newest."""
+
+    reason = "DROPPED"
+
+
 class UnsupportedError(TritonError):
     """Known to Triton, not done here (or not on this machine)."""
 
@@ -81,6 +108,7 @@ class CancelledError(TritonError):
     """The request was withdrawn before it was answered."""
 
     code = Code.CANCELLED
+    reason = "CANCELED"  # Triton spells the two differently
 
 
 def missing_package(what: str, package: str) -> UnsupportedError:
