@@ -9,30 +9,35 @@ element); both are answered through the same callback.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
 from triton_ros.core.backend import BackendModel
-from triton_ros.core.errors import InternalError, TritonError
-from triton_ros.core.execution import Executor
+from triton_ros.core.booking import Booking, Finish, Outputs
+from triton_ros.core.errors import InternalError, TritonError, UnsupportedError
+from triton_ros.core.execution import Clock, Executor
 from triton_ros.core.fan_out import Gather, gather_rows, scatter_rows
 from triton_ros.core.model_config import ModelConfig
-from triton_ros.core.payload import Item, item_key
+from triton_ros.core.payload import Item, ItemDone, item_key
 from triton_ros.core.processing import Processor
-from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Timing
+from triton_ros.core.request import Done, InferenceRequest
 from triton_ros.core.scheduler import Scheduler
 from triton_ros.core.statistics import StatisticsCollector
-from triton_ros.core.tensor import Array, TensorSpec, materialize
+from triton_ros.core.tensor import Array, Tensors, TensorSpec, materialize
 from triton_ros.core.validation import (
     check_elements,
     check_inputs,
     check_outputs,
     check_wanted,
 )
+
+if TYPE_CHECKING:
+    from triton_ros.core.response_cache import ResponseCache
 
 Scattered: TypeAlias = tuple[list[Item], Gather | None]
 """A request's items, and who gathers their answers if they are elements."""
@@ -100,16 +105,21 @@ class BackedModel:
         backend_model: BackendModel,
         processor: Processor | None,
         statistics: StatisticsCollector,
+        clock: Clock,
+        cache: ResponseCache | None = None,
     ) -> None:
         self.name = config.name
         self.version = version
         self.config = config
         self.statistics = statistics
+        self.clock = clock
+        self.cache = cache
         self._scheduler = scheduler
         self._executors = executors
         self._backend_model = backend_model
         self._processor = processor
         self._raw = Interface.of(config)
+        self._ragged = frozenset(i.spec.name for i in config.input if i.allow_ragged_batch)
         self._processed_names = frozenset(
             spec.name for spec in (processor.inputs if processor else ())
         )
@@ -126,7 +136,7 @@ class BackedModel:
 
     @property
     def instance_count(self) -> int:
-        return len(self._executors)
+        return len(self._scheduler.executors)
 
     @property
     def pending(self) -> int:
@@ -135,10 +145,13 @@ class BackedModel:
     def submit(
         self, request: InferenceRequest, done: Done, *, inline: bool = False, fan_out: bool = False
     ) -> Item | None:
+        booking = Booking(self, request, done)
         try:
-            items, gather = self._items(request, done, fan_out)
+            items, gather = self._items(request, booking, fan_out)
         except TritonError as error:
             done(error)
+            return None
+        if self.cache is not None and booking.answered_from_cache():
             return None
         if not items and gather:
             gather.answer_nothing()
@@ -152,26 +165,33 @@ class BackedModel:
         return items[0]
 
     def replace(self, old: Item, request: InferenceRequest, done: Done) -> Item | None:
-        items, _ = self._items(request, done, fan_out=False)
+        items, _ = self._items(request, Booking(self, request, done), fan_out=False)
         if len(items) == 1 and self._scheduler.replace(old, items[0]):
             return items[0]
         return None
 
     def close(self) -> None:
         self._scheduler.stop()
+        if self.cache is not None:
+            self.cache.drop(self.name)
         with ExitStack() as rest:  # one that raises does not keep the others
             rest.callback(self._backend_model.finalize)
             for executor in self._executors:
                 rest.callback(executor.instance.finalize)
 
-    def _items(self, request: InferenceRequest, done: Done, fan_out: bool) -> Scattered:
+    def _items(self, request: InferenceRequest, booking: Booking, fan_out: bool) -> Scattered:
         """The request's items; raises `TritonError` whatever is wrong with it."""
+        if self.config.decoupled and request.on_response is None:
+            raise UnsupportedError(
+                f"model '{self.name}' is decoupled (model_transaction_policy): its requests need"
+                " an on_response"
+            )
         try:
             if self._processor and not self._processed_names.isdisjoint(request.inputs):
-                return self._processed_items(request, done, self._processor)
+                return self._processed_items(request, booking, self._processor)
             if fan_out:
-                return self._fanned_items(request, done)
-            return self._raw_items(request, done)
+                return self._fanned_items(request, booking)
+            return self._raw_items(request, booking)
         except TritonError:
             raise
         except Exception as error:  # pre-processing is foreign to core: its fault is one request's
@@ -179,58 +199,71 @@ class BackedModel:
                 f"model '{self.name}': its inputs cannot be used: {error!r}"
             ) from error
 
-    def _raw_items(self, request: InferenceRequest, done: Done) -> Scattered:
+    def _raw_items(self, request: InferenceRequest, booking: Booking) -> Scattered:
         rows = check_inputs(request, self.config)
         check_outputs(request, self.config)
-
-        def answered(outputs: dict[str, Array] | TritonError, timing: Timing) -> None:
-            self._answer(request, done, outputs, timing)
-
+        booking.counts(rows)
         inputs = {
             s.name: request.inputs[s.name] for s in self._raw.inputs if s.name in request.inputs
         }
-        return [Item(inputs, answered, rows, key=item_key(inputs, element=False))], None
+        item = self._item(inputs, booking.answered, request, rows=rows)
+        if self.config.decoupled:
+            item.respond = booking.responded
+        else:
+            item.done = lambda outcome, timing: booking.answered(
+                outcome, timing, item.answer_parameters
+            )
+        return [item], None
 
     def _processed_items(
-        self, request: InferenceRequest, done: Done, processor: Processor
+        self, request: InferenceRequest, booking: Booking, processor: Processor
     ) -> Scattered:
         check_wanted(request, self.name, [spec.name for spec in processor.outputs])
         work = processor.prepare(request.inputs, request.parameters)
+        gather = Gather(
+            len(work.elements),
+            partial(booking.gathered, self._guarded(lambda found: processor.finish(work, found))),
+        )
+        return self._element_items(work.elements, gather, request, booking), gather
 
-        def gathered(outputs: list[dict[str, Array]] | TritonError, timing: Timing) -> None:
-            if isinstance(outputs, TritonError):
-                done(outputs)
-                return
-            self._answer(
-                request, done, self._finished(lambda: processor.finish(work, outputs)), timing
-            )
-
-        gather = Gather(len(work.elements), gathered)
-        return [
-            Item(element, gather.slot(i), element=True, key=item_key(element, element=True))
-            for i, element in enumerate(work.elements)
-        ], gather
-
-    def _fanned_items(self, request: InferenceRequest, done: Done) -> Scattered:
+    def _fanned_items(self, request: InferenceRequest, booking: Booking) -> Scattered:
         """Raw tensors whose first dim counts elements, any number of them."""
         count = check_elements(request, self.config)
         check_outputs(request, self.config)
         names = [spec.name for spec in self._raw.inputs if spec.name in request.inputs]
         arrays = {name: materialize(request.inputs[name]) for name in names}
+        gather = Gather(
+            count,
+            partial(
+                booking.gathered,
+                self._guarded(lambda found: gather_rows(found, self._empty_outputs())),
+            ),
+        )
+        return self._element_items(scatter_rows(arrays, count), gather, request, booking), gather
 
-        def gathered(outputs: list[dict[str, Array]] | TritonError, timing: Timing) -> None:
-            if isinstance(outputs, TritonError):
-                done(outputs)
-                return
-            stacked = self._finished(lambda: gather_rows(outputs, self._empty_outputs()))
-            self._answer(request, done, stacked, timing)
-
-        rows = scatter_rows(arrays, count)
-        gather = Gather(len(rows), gathered)
+    def _element_items(
+        self,
+        elements: Sequence[Tensors],
+        gather: Gather,
+        request: InferenceRequest,
+        booking: Booking,
+    ) -> list[Item]:
+        booking.counts(len(elements))
         return [
-            Item(row, gather.slot(i), element=True, key=item_key(row, element=True))
-            for i, row in enumerate(rows)
-        ], gather
+            self._item(element, gather.slot(index), request, element=True)
+            for index, element in enumerate(elements)
+        ]
+
+    def _item(
+        self,
+        inputs: Tensors,
+        done: ItemDone,
+        request: InferenceRequest,
+        rows: int = 1,
+        element: bool = False,
+    ) -> Item:
+        key = item_key(inputs, element, self._ragged)
+        return Item(inputs, done, rows, element, key, request=request)
 
     def _empty_outputs(self) -> dict[str, Array]:
         return {
@@ -238,24 +271,17 @@ class BackedModel:
             for spec in self._raw.outputs
         }
 
-    def _finished(self, finish: Callable[[], dict[str, Array]]) -> dict[str, Array] | TritonError:
-        try:
-            return finish()
-        except TritonError as error:
-            return error
-        except Exception as error:  # post-processing is foreign to core: its fault is one request's
-            return InternalError(f"model '{self.name}': its outputs cannot be used: {error!r}")
+    def _guarded(self, finish: Callable[[list[Outputs]], Outputs]) -> Finish:
+        def finished(found: list[Outputs]) -> Outputs | TritonError:
+            try:
+                return finish(found)
+            except TritonError as error:
+                return error
+            except Exception as error:  # post-processing is foreign to core: one request's fault
+                return InternalError(f"model '{self.name}': its outputs cannot be used: {error!r}")
 
-    def _answer(
-        self,
-        request: InferenceRequest,
-        done: Done,
-        outputs: dict[str, Array] | TritonError,
-        timing: Timing,
-    ) -> None:
-        if isinstance(outputs, TritonError):
-            done(outputs)
-            return
-        if request.outputs:
-            outputs = {name: outputs[name] for name in request.outputs if name in outputs}
-        done(InferenceResponse(self.name, self.version, outputs, request.id, request.tag, timing))
+        return finished
+
+
+def _active(executors: tuple[Executor, ...]) -> tuple[Executor, ...]:
+    return tuple(executor for executor in executors if not executor.group.passive)

@@ -74,7 +74,14 @@ class ModelLoader:
         batcher = DynamicBatcher(config.max_batch_size, config.dynamic_batching)
         scheduler = Scheduler(config.name, executors, batcher, self._clock, self._timer)
         return BackedModel(
-            config, version, scheduler, executors, backend_model, processor, statistics
+            config,
+            version,
+            scheduler,
+            executors,
+            backend_model,
+            processor,
+            statistics,
+            self._clock,
         )
 
 
