@@ -24,6 +24,7 @@ from triton_ros.core.batcher import Batcher, Rejections, Wait
 from triton_ros.core.errors import CancelledError, UnavailableError
 from triton_ros.core.execution import Clock, Executor, deliver
 from triton_ros.core.host_policy import enter
+from triton_ros.core.ordered_delivery import OrderedDelivery
 from triton_ros.core.payload import Item
 from triton_ros.core.rate_limiter import Grant, RateLimiter, Wakes
 from triton_ros.core.request import Caller, Timing
@@ -45,12 +46,14 @@ class Scheduler:
         clock: Clock,
         timer: Timer,
         limiter: RateLimiter | None = None,
+        order: OrderedDelivery | None = None,
     ) -> None:
         self._name = name
         self._batcher = batcher
         self._clock = clock
         self._timer = timer
         self._limiter = limiter
+        self._order = order
         self._changed = threading.Condition()
         self._executors: list[Executor] = []
         self._idle: list[Executor] = []
@@ -132,6 +135,8 @@ class Scheduler:
         with self._changed:
             now = self._clock()
             for item in items:
+                if self._order is not None:
+                    self._order.wrap(item)
                 if self._stopping:
                     error = UnavailableError(f"model '{self._name}' is unloading")
                     rejections.append((item, error))
@@ -154,6 +159,8 @@ class Scheduler:
         with self._changed:
             if not self._batcher.replace(old, new):
                 return False
+            if self._order is not None:
+                self._order.wrap(new)
             self._arm()
             self._changed.notify()  # with another key, it may close the batch before it
         self._reject([(old, CancelledError("superseded by a newer request"))])
@@ -171,7 +178,7 @@ class Scheduler:
         """Run the item in this thread if an instance is idle; False if it has to queue."""
         with self._changed:
             if self._stopping or not self._idle or self._limiter or not self._batcher.immediate:
-                return False
+                return False  # with an order, a batcher is never immediate
             executor = self._idle[-1]
             if executor.host_policy or executor not in self._executors:
                 return False
