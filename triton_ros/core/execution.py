@@ -2,21 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """One batch through one instance: merge, execute, split, answer everyone.
 
-Every item is answered exactly once, whatever fails, and a failure says which model it was in.
+Every item is answered exactly once, whatever fails, and a failure says which model it was in.  An
+item that is alone and needs no merging takes a short way; instances that want the requests
+themselves are `request_execution`'s.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from triton_ros.core.backend import ModelInstance, RequestInstance
+from triton_ros.core.batch_tensors import BatchPlan
 from triton_ros.core.errors import CancelledError, InternalError, TritonError
 from triton_ros.core.host_policy import HostPolicy
+from triton_ros.core.merging import Batch, merge, split, wrong_rows
 from triton_ros.core.model_config import InstanceGroup, ModelConfig
-from triton_ros.core.payload import Batch, BufferPool, Item, merge, split
+from triton_ros.core.payload import BufferPool, Item, finished, gap, whole
 from triton_ros.core.rate_limiter import Grant
 from triton_ros.core.request import Timing
+from triton_ros.core.request_execution import MakeCalls, RequestRunner, as_request_instance, ours
 from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array
 
@@ -37,7 +43,10 @@ def deliver(item: Item, outcome: dict[str, Array] | TritonError, timing: Timing)
 
 
 class Executor:
-    """An instance with its buffers.  Used by one thread at a time."""
+    """An instance with its buffers.  Used by one thread at a time.
+
+    `make_calls` gives an executing model its way to the server, if it wants one.
+    """
 
     def __init__(
         self,
@@ -49,6 +58,7 @@ class Executor:
         group: InstanceGroup | None = None,
         device: int = 0,
         host_policy: HostPolicy | None = None,
+        make_calls: MakeCalls | None = None,
     ) -> None:
         self.instance = instance
         self.index = index
@@ -57,64 +67,119 @@ class Executor:
         self.host_policy = host_policy
         self.reschedule: Callable[[Item], bool] = lambda item: False
         """Queues a running item again; set by the scheduler."""
-        self._name = config.name
-        self._batched = config.max_batch_size > 0
+        self._plan = BatchPlan.of(config)
         self._statistics = statistics
         self._clock = clock
         self._pool = BufferPool()
+        self._runner: RequestRunner | None = None
+        requests = as_request_instance(instance)
+        if requests is not None:
+            self._runner = RequestRunner(requests, config, self._plan, clock, deliver, make_calls)
+        else:
+            self._execute = cast(ModelInstance, instance).execute
+
+    @property
+    def pooled_bytes(self) -> int:
+        """Memory of batch tensors that are kept for the next batch."""
+        return self._pool.pooled_bytes
 
     def run(self, items: Sequence[Item], grant: Grant | None = None) -> None:
         """Answer all items; `grant` is what the rate limiter lets them hold meanwhile."""
         start = self._clock()
+        for item in items:
+            if item.request is not None and item.request.cancellation is not None:
+                items = self._without_cancelled(items, start)
+                break
+        if self._runner is not None:
+            self._runner.run(items, grant, start, self.reschedule, self._statistics)
+            return
+        if len(items) == 1 and self._plan.plain and not items[0].null:
+            inputs = whole(items[0], self._plan.batched)
+            if inputs is not None:
+                self._run_alone(items[0], inputs, start)
+                return
+        self._run_batch(items, start)
+
+    def _without_cancelled(self, items: Sequence[Item], start: int) -> Sequence[Item]:
+        live = []
+        for item in items:
+            request = item.request
+            if (
+                request is None
+                or request.cancellation is None
+                or not request.cancellation.cancelled
+            ):
+                live.append(item)
+                continue
+            self._fail(item, CancelledError("request was cancelled"), start)
+            if self._plan.fixed_rows:
+                live.append(gap(item))
+        return live
+
+    def _run_alone(self, item: Item, inputs: dict[str, Array], start: int) -> None:
+        """The same as `_run_batch` for one item whose inputs are the batch."""
+        clock = self._clock
+        merged = clock()
+        try:
+            answer = self._execute(inputs)
+            computed = clock()
+            rows = item.rows
+            for name, output in answer.items():
+                if self._plan.batched and (output.ndim == 0 or output.shape[0] != rows):
+                    raise wrong_rows(name, output, rows)
+            if item.element:
+                answer = finished(answer, item, self._plan)
+            if item.state is not None:
+                answer = item.state.take(answer)
+        except BaseException as error:
+            self._fail(item, ours(error, self._plan.model), start)
+            if isinstance(error, Exception):
+                return
+            raise
+        end = clock()
+        self._statistics.executed(rows, merged - start, computed - merged, end - computed)
+        queued = start - item.offered_ns
+        timing = Timing(queued, merged - start, computed - merged, end - computed, rows)
+        deliver(item, answer, timing)
+
+    def _run_batch(self, items: Sequence[Item], start: int) -> None:
         batch = self._merge(items)
         for item, error in batch.failed:
             self._fail(item, error, start)
         if not batch.items:
             return
-        try:
-            merged, answers, computed = self._compute(batch)
-        except TritonError as error:
-            for item in batch.items:
-                self._fail(item, error, start)
-            return
-        except BaseException:  # Ctrl-C in a caller's thread, `sys.exit` in a model
-            for item in batch.items:
-                self._fail(item, CancelledError(f"model '{self._name}' was interrupted"), start)
-            raise
-        end = self._clock()
-        self._statistics.executed(batch.rows, merged - start, computed - merged, end - computed)
-        for item, answer in zip(batch.items, answers, strict=True):
-            timing = Timing(
-                queue_ns=start - item.offered_ns,
-                compute_input_ns=merged - start,
-                compute_infer_ns=computed - merged,
-                compute_output_ns=end - computed,
-                batch_size=batch.rows,
-            )
-            self._statistics.succeeded(timing, end - item.offered_ns, item.rows)
-            deliver(item, answer, timing)
-
-    def _merge(self, items: Sequence[Item]) -> Batch:
-        try:
-            return merge(items, self._pool, self._batched)
-        except Exception as error:  # an impossible shape, say, or no memory
-            reason = InternalError(f"model '{self._name}': no batch can be made: {error}")
-            return Batch(failed=[(item, reason) for item in items])
-
-    def _compute(self, batch: Batch) -> tuple[int, list[dict[str, Array]], int]:
         merged = self._clock()
         try:
-            outputs = self.instance.execute(batch.inputs)  # type: ignore[union-attr]
+            outputs = self._execute(batch.inputs)
             computed = self._clock()
-            answers = split(outputs, batch.items) if self._batched else [outputs]
+            answers = split(outputs, batch, self._plan)
             for buffer in batch.pooled:
                 self._pool.give(buffer, outputs)
-        except TritonError:
+            for index, item in enumerate(batch.items):
+                if item.state is not None:
+                    answers[index] = item.state.take(answers[index])
+        except BaseException as error:
+            reason = ours(error, self._plan.model)
+            for item in batch.items:
+                self._fail(item, reason, start)
+            if isinstance(error, Exception):
+                return
             raise
-        except Exception as error:  # the runtime's boundary: a foreign error becomes ours, once
-            raise InternalError(f"model '{self._name}' failed: {error}") from error
-        return merged, answers, computed
+        end = self._clock()
+        times = merged - start, computed - merged, end - computed
+        self._statistics.executed(batch.rows, *times)
+        for item, answer in zip(batch.items, answers, strict=True):
+            deliver(item, answer, Timing(start - item.offered_ns, *times, batch.rows))
+
+    def _merge(self, items: Sequence[Item]) -> Batch:
+        if all(item.null for item in items):
+            return Batch()
+        try:
+            return merge(items, self._pool, self._plan)
+        except Exception as error:  # an impossible shape, say, or no memory
+            reason = InternalError(f"model '{self._plan.model}': no batch can be made: {error}")
+            return Batch(failed=[(item, reason) for item in items])
 
     def _fail(self, item: Item, error: TritonError, start: int) -> None:
-        self._statistics.failed(self._clock() - item.offered_ns, error)
-        deliver(item, error, Timing(queue_ns=start - item.offered_ns))
+        if not item.null:
+            deliver(item, error, Timing(queue_ns=start - item.offered_ns))
