@@ -73,6 +73,8 @@ class Place:
     """Where an item waits.  Another item may take the place over, with its age."""
 
     item: Item
+    """Gone with the item: the heap may keep a place for long, but not a frame."""
+    number: int
     level: _Level
     prompt: bool
     """Not to be delayed for a fuller batch."""
@@ -123,8 +125,10 @@ class PolicyQueue:
         self._levels: dict[int, _Level] = {}
         self._active: list[_Level] = []
         """In order of urgency; of several levels, only those where something waits."""
-        self._times: list[tuple[int, int, Place]] = []
-        self._order = count()
+        self._times: list[tuple[int, int, int, Place]] = []
+        """When, the place's number, and a tie-breaker that keeps places from being compared."""
+        self._arrivals = count()
+        self._ties = count()
         self._over: dict[Place, tuple[int, TritonError]] = {}
         """Too late to run, not yet given back: since when, and what it is answered with."""
         self._last_offer = (0, -1)
@@ -154,7 +158,7 @@ class PolicyQueue:
 
     def offer(self, item: Item, now_ns: int, prompt: bool = False) -> Rejections:
         """Queue an item (sets `offered_ns` and `level`); what is given up for it, or it itself."""
-        gone = self.expire(now_ns) if self._times and self._times[0][0] <= now_ns else []
+        gone = self.expire(now_ns) if self._times or self._over else []
         item.offered_ns = now_ns
         request = item.request
         if request is not None and (error := refusal(item, now_ns)):
@@ -164,7 +168,7 @@ class PolicyQueue:
         self._last_offer = (id(request), now_ns)
         if level.limit and counted is None:
             return [*gone, (item, QueueFullError("Exceeds maximum queue size"))]
-        place = self.places[item] = Place(item, level, prompt, counted)
+        place = self.places[item] = Place(item, next(self._arrivals), level, prompt, counted)
         level.fresh[place] = None
         if counted is not None:
             gone += self._join(place, counted)
@@ -194,9 +198,7 @@ class PolicyQueue:
 
     def take(self, places: Sequence[Place]) -> list[Item]:
         """Take a batch out."""
-        for place in places:
-            self._leave(place)
-        return [place.item for place in places]
+        return [self._leave(place) for place in places]
 
     def drain(self) -> list[Item]:
         """Take everything out."""
@@ -209,7 +211,7 @@ class PolicyQueue:
         for since, _ in self._over.values():
             return since
         while self._times:
-            due, _, place = self._times[0]
+            due, _, _, place = self._times[0]
             if place.waits and due in (place.timeout_ns, place.deadline_ns):
                 return due
             heappop(self._times)
@@ -218,7 +220,7 @@ class PolicyQueue:
     def settle(self, now_ns: int) -> None:
         """Set aside what is too late to run, and put behind what is to be delayed."""
         while self._times and self._times[0][0] <= now_ns:
-            due, _, place = heappop(self._times)
+            due, _, _, place = heappop(self._times)
             if not place.waits or place in self._over:
                 continue
             if due == place.deadline_ns:
@@ -233,6 +235,8 @@ class PolicyQueue:
     def expire(self, now_ns: int) -> Rejections:
         """Give back what is too late by now, in the order in which it became so."""
         self.settle(now_ns)
+        if not self._over:
+            return []
         gone: Rejections = [(place.item, error) for place, (_, error) in self._over.items()]
         self.take(list(self._over))
         return gone
@@ -243,11 +247,11 @@ class PolicyQueue:
         deadline = item.request.deadline_ns if item.request else None
         for due, before in ((timeout, place.timeout_ns), (deadline, place.deadline_ns)):
             if due is not None and due != before:
-                heappush(self._times, (due, next(self._order), place))
+                heappush(self._times, (due, place.number, next(self._ties), place))
         place.timeout_ns, place.deadline_ns = timeout, deadline
         if len(self._times) > 4 * len(self.places) + _HEAP_SLACK:
             self._times = [
-                (due, next(self._order), place)
+                (due, place.number, next(self._ties), place)
                 for place in self
                 for due in (place.timeout_ns, place.deadline_ns)
                 if due is not None
@@ -295,11 +299,13 @@ class PolicyQueue:
         request.places[place] = None
         return dropped
 
-    def _leave(self, place: Place) -> None:
+    def _leave(self, place: Place) -> Item:
         if self._over.pop(place, None) is None:
             self._unlist(place)
+        item = place.item
+        del self.places[item], place.item
         place.waits = False
-        del self.places[place.item]
+        return item
 
     def _unlist(self, place: Place) -> None:
         """Out of its level: it neither runs nor counts there."""
