@@ -4,16 +4,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from triton_ros.core.batcher import Wait
 from triton_ros.core.dynamic_batcher import DynamicBatcher
 from triton_ros.core.errors import UnavailableError
 from triton_ros.core.payload import Item
+from triton_ros.core.request import InferenceRequest, Timing
 from triton_ros.core.scheduling_config import DynamicBatching, QueuePolicy
 
 US = 1000
@@ -21,6 +20,14 @@ US = 1000
 
 def item(rows: int = 1, key: str = "k") -> Item:
     return Item({}, lambda outcome, timing: None, rows, key=(key,))
+
+
+def asked(**request: Any) -> Item:
+    return Item({}, lambda *_: None, key=("k",), request=InferenceRequest("m", {}, **request))
+
+
+def recorded(log: list[str], name: str) -> Item:
+    return Item({}, lambda *_: log.append(name))
 
 
 def batcher(
@@ -44,6 +51,7 @@ def test_empty_waits_for_an_item() -> None:
 
 def test_without_dynamic_batching_every_item_runs_alone() -> None:
     queue = DynamicBatcher(8, None)
+    assert queue.immediate
     a, b = offered(queue, item(), item())
     assert queue.next_batch(0) == [a]
     assert queue.next_batch(0) == [b]
@@ -148,101 +156,174 @@ def test_drain_empties() -> None:
     assert queue.next_batch(0) == Wait(None)
 
 
-# --- properties ---------------------------------------------------------------------------------
+def test_after_the_delay_a_batch_may_pass_the_preferred_sizes() -> None:
+    queue = batcher(8, 1000, 2, 4)
+    items = offered(queue, *[item() for _ in range(6)])
+    assert queue.next_batch(1000 * US) == items, "all that fits the model, as Triton does"
 
 
-@dataclass
-class Scenario:
-    max_batch_size: int
-    batching: DynamicBatching | None
-    steps: list[tuple[str, int, str]] = field(default_factory=list)
+def test_after_the_delay_the_model_is_still_the_limit() -> None:
+    queue = batcher(8, 1000, 4)
+    items = offered(queue, *[item() for _ in range(9)])
+    assert queue.next_batch(1000 * US) == items[:8]
 
 
-@st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
-    size = draw(st.integers(0, 8))
-    preferred = draw(st.lists(st.integers(1, max(size, 1)), max_size=3)) if size else []
+def test_an_item_that_would_pass_all_preferred_sizes_closes_the_batch() -> None:
+    queue = batcher(8, 1000, 4)
+    a, b = offered(queue, item(3), item(3))
+    assert queue.next_batch(0) == [a]
+    assert queue.next_batch(0) == Wait(1000 * US / 1e9)
+    assert queue.next_batch(1000 * US) == [b]
+
+
+def test_the_elements_of_a_batch_may_be_of_several_levels_the_urgent_first() -> None:
+    queue = DynamicBatcher(4, DynamicBatching(priority_levels=2, default_priority_level=2))
+    low = offered(queue, *[asked() for _ in range(3)])
+    high = offered(queue, asked(priority=1), asked(priority=1))
+    assert queue.next_batch(0) == [*high, *low[:2]]
+
+
+def test_the_delay_counts_for_the_oldest_of_the_batch_whatever_its_level() -> None:
+    batching = DynamicBatching((), 1000, priority_levels=2, default_priority_level=2)
+    queue = DynamicBatcher(4, batching)
+    [low] = offered(queue, asked())
+    [high] = offered(queue, asked(priority=1), now=900 * US)
+    assert queue.next_batch(999 * US) == Wait(1 * US / 1e9)
+    assert queue.next_batch(1000 * US) == [high, low]
+
+
+def test_what_is_too_late_makes_no_batch_and_is_in_none() -> None:
+    policy = QueuePolicy(default_timeout_microseconds=10)
+    queue = DynamicBatcher(2, DynamicBatching((), 1000, default_queue_policy=policy))
+    [late] = offered(queue, item())
+    assert queue.next_due() == 10 * US
+    assert queue.next_batch(10 * US) == Wait(None)
+    assert [i for i, _ in queue.expire(10 * US)] == [late]
+
+
+@pytest.mark.parametrize("size", [0, 8])
+def test_the_queue_policies_also_hold_without_a_batch_dim(size: int) -> None:
+    policy = QueuePolicy(default_timeout_microseconds=10, max_queue_size=1)
     batching = DynamicBatching(
-        tuple(preferred),
-        draw(st.sampled_from([0, 5, 100])),
-        default_queue_policy=QueuePolicy(max_queue_size=draw(st.sampled_from([0, 0, 3]))),
+        default_queue_policy=policy, priority_levels=2, default_priority_level=2
     )
-    step = st.one_of(
-        st.tuples(st.just("offer"), st.integers(1, max(size, 1)), st.sampled_from("ab")),
-        st.tuples(st.just("pull"), st.just(0), st.just("")),
-        st.tuples(st.just("pass"), st.integers(1, 120), st.just("")),
-        st.tuples(st.just("replace"), st.integers(0, 5), st.sampled_from("ab")),
+    queue = DynamicBatcher(size, batching)
+    offered(queue, asked(), asked(priority=1))
+    assert queue.offer(asked(), 0)
+    assert len(queue.expire(10 * US)) == 2
+
+
+def test_without_dynamic_batching_only_the_requests_own_deadline_holds() -> None:
+    queue = DynamicBatcher(8, None)
+    a, b, late = offered(
+        queue, asked(priority=2), asked(priority=1, timeout_us=1), asked(deadline_ns=5 * US)
     )
-    return Scenario(
-        size, draw(st.sampled_from([batching, None])), draw(st.lists(step, max_size=40))
+    assert queue.next_batch(4 * US) == [a]
+    assert queue.next_due() == 5 * US
+    assert [i for i, _ in queue.expire(5 * US)] == [late]
+    assert queue.next_batch(10**9) == [b]
+
+
+def test_remove_may_change_which_batch_is_due() -> None:
+    queue = batcher(8, 1000)
+    a, _b, c = offered(queue, item(key="a"), item(key="b"), item(key="a"))
+    assert queue.remove(_b)
+    assert not queue.remove(_b)
+    assert queue.next_batch(0) == Wait(1000 * US / 1e9)
+    assert queue.next_batch(1000 * US) == [a, c]
+
+
+# --- delay only when busy -------------------------------------------------------------------------
+
+
+def when_busy(size: int = 8) -> DynamicBatcher:
+    return DynamicBatcher(size, DynamicBatching((), 1000, delay_when_busy=True))
+
+
+def test_the_first_request_to_an_idle_model_is_not_delayed() -> None:
+    queue = when_busy()
+    assert not queue.immediate, "it must be heard of"
+    [a] = offered(queue, item())
+    assert queue.next_batch(0) == [a]
+
+
+def test_a_request_soon_after_another_is_delayed() -> None:
+    queue = when_busy()
+    [a] = offered(queue, item())
+    assert queue.next_batch(0) == [a]
+    offered(queue, item(), now=999 * US)
+    assert queue.next_batch(999 * US) == Wait(1000 * US / 1e9)
+    assert not isinstance(queue.next_batch(1999 * US), Wait)
+    [c] = offered(queue, item(), now=1999 * US)
+    assert queue.next_batch(1999 * US) == [c], "a whole delay since the last one came"
+
+
+def test_a_request_that_finds_another_waiting_is_delayed() -> None:
+    queue = when_busy(1 + 1)
+    a, b = offered(queue, item(2), item(), now=0)  # no instance is free
+    [late] = offered(queue, item(2), now=5000 * US)
+    assert queue.next_batch(5000 * US) == [a]
+    assert queue.next_batch(5000 * US) == [b], "it is closed, and old"
+    assert queue.next_batch(5000 * US) == [late], "it is full"
+    offered(queue, item(), now=5001 * US)
+    assert isinstance(queue.next_batch(5001 * US), Wait)
+
+
+def test_what_joins_a_prompt_request_goes_with_it() -> None:
+    queue = when_busy()
+    items = offered(queue, item()) + offered(queue, item(), now=10 * US)
+    assert queue.next_batch(10 * US) == items
+
+
+def test_all_elements_of_a_prompt_request_are_prompt() -> None:
+    queue = when_busy(4)
+    request = InferenceRequest("m", {})
+    elements = offered(
+        queue,
+        *[Item({}, lambda *_: None, element=True, key=("k",), request=request) for _ in range(6)],
     )
+    assert queue.next_batch(0) == elements[:4]
+    assert queue.next_batch(0) == elements[4:]
 
 
-class Simulation:
-    """Plays a scenario and keeps its own books of what waits."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        self.limit = max(scenario.max_batch_size, 1)
-        self.batching = scenario.batching
-        self.batches = scenario.max_batch_size > 0 and scenario.batching is not None
-        self.delay = scenario.batching.max_queue_delay_microseconds if scenario.batching else 0
-        self.queue = DynamicBatcher(scenario.max_batch_size, scenario.batching)
-        self.waiting: list[Item] = []
-        self.now = 0
-        for kind, number, key in scenario.steps:
-            getattr(self, f"on_{kind}")(number, key)
-            assert len(self.queue) == len(self.waiting)
-
-    def on_offer(self, rows: int, key: str) -> None:
-        new = item(rows, key)
-        limit = self.batching.default_queue_policy.max_queue_size if self.batching else 0
-        refused = self.queue.offer(new, self.now)
-        assert bool(refused) == bool(limit and len(self.waiting) >= limit)
-        if not refused:
-            self.waiting.append(new)
-
-    def on_replace(self, index: int, key: str) -> None:
-        if index < len(self.waiting):
-            old, new = self.waiting[index], item(self.waiting[index].rows, key)
-            assert self.queue.replace(old, new)
-            assert new.offered_ns == old.offered_ns
-            self.waiting[index] = new
-        assert not self.queue.replace(item(), item())
-
-    def on_pass(self, microseconds: int, _: str) -> None:
-        self.now += microseconds * US
-
-    def on_pull(self, *_: object) -> None:
-        batch = self.queue.next_batch(self.now)
-        if isinstance(batch, Wait):
-            self.check_wait(batch)
-            return
-        assert batch, "an empty batch"
-        expected, self.waiting = self.waiting[: len(batch)], self.waiting[len(batch) :]
-        assert [id(i) for i in batch] == [id(i) for i in expected], "lost, doubled or out of order"
-        assert len({i.key for i in batch}) == 1
-        assert sum(i.rows for i in batch) <= self.limit
-        if not self.batches:
-            assert len(batch) == 1
-
-    def check_wait(self, wait: Wait) -> None:
-        if not self.waiting:
-            assert wait.seconds is None
-            return
-        due = self.waiting[0].offered_ns + self.delay * US
-        assert self.now < due, "a due batch was delayed"
-        assert wait.seconds == pytest.approx((due - self.now) / 1e9)
-        full = sum(i.rows for i in self.waiting) >= self.limit
-        same = len({i.key for i in self.waiting}) == 1
-        assert not full and same, "a batch that cannot grow was delayed"
+# --- order of answers -----------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
-@given(scenarios())
-def test_nothing_is_lost_doubled_mixed_late_or_too_large(scenario: Scenario) -> None:
-    play = Simulation(scenario)
-    play.now += 10**9
-    for _ in range(len(play.waiting)):
-        play.on_pull()
-    assert not play.waiting, "everything is due by now"
-    assert play.queue.next_batch(play.now) == Wait(None)
+def test_preserved_order_holds_for_refused_cancelled_and_replaced_ones() -> None:
+    policy = QueuePolicy(max_queue_size=3)
+    batching = DynamicBatching(preserve_ordering=True, default_queue_policy=policy)
+    queue = DynamicBatcher(1, batching)
+    assert not queue.immediate
+    log: list[str] = []
+    a, b, c, refused, new = (recorded(log, name) for name in ("a", "b", "c", "refused", "new"))
+    offered(queue, a, b, c)
+    [(_, error)] = queue.offer(refused, 0)
+    refused.done(error, Timing())
+    assert queue.replace(b, new)
+    b.done(error, Timing())
+    for each in (new, c):
+        each.done({}, Timing())
+    assert log == []
+    a.done({}, Timing())
+    assert log == ["a", "b", "c", "refused", "new"]
+
+
+def test_without_it_answers_come_as_they_are_ready() -> None:
+    log: list[str] = []
+    queue = batcher(1)
+    _a, b = offered(queue, recorded(log, "a"), recorded(log, "b"))
+    b.done({}, Timing())
+    assert log == ["b"]
+
+
+# --- what the port promises -----------------------------------------------------------------------
+
+
+def test_no_instance_is_special_and_nothing_is_queued_again() -> None:
+    queue = batcher()
+    [a] = offered(queue, item())
+    assert not queue.per_instance
+    assert queue.next_batch(0, instance=3) == [a]
+    assert queue.finished([a], 3, 0) == []
+    assert not queue.reschedule(a, 0)
+    assert len(queue) == 0

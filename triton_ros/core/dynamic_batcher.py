@@ -60,7 +60,7 @@ class DynamicBatcher:
         return False
 
     def offer(self, item: Item, now_ns: int) -> Rejections:
-        if self._ordered:
+        if self._ordered is not None:
             self._ordered.wrap(item)
         return self._queue.offer(item, now_ns, self._when_busy and self._is_prompt(item, now_ns))
 
@@ -72,7 +72,7 @@ class DynamicBatcher:
         """
         if not self._queue.replace(old, new):
             return False
-        if self._ordered:
+        if self._ordered is not None:
             self._ordered.wrap(new)
         return True
 
