@@ -36,7 +36,7 @@ from triton_ros.core.errors import (
     UnavailableError,
 )
 from triton_ros.core.model_config import ModelConfig
-from triton_ros.core.payload import Item, item_key
+from triton_ros.core.payload import Item, gap, item_key
 from triton_ros.core.request import InferenceRequest
 from triton_ros.core.scheduling_config import SequenceBatching
 from triton_ros.core.sequence_controls import CorrelationId, SequenceControls
@@ -151,7 +151,7 @@ class SequenceBatcher:
             return lanes
         items = [self._start(lane) if lane else None for lane in lanes]
         like = next(item for item in items if item)
-        return [item or self._controls.null_row(like) for item in items]
+        return [item or gap(like) for item in items]
 
     def finished(self, items: Sequence[Item], instance: int, now_ns: int) -> Rejections:
         for item in items:
@@ -163,6 +163,7 @@ class SequenceBatcher:
                 self._queue_again(entry, now_ns)
             else:
                 item.sequence = None
+            self._check_cancelled(entry)
             self._settle(entry.lane, now_ns)
         return self._flush()
 
@@ -173,7 +174,7 @@ class SequenceBatcher:
         entry.waiting, lane.running, item = False, entry, entry.item
         if entry.start:
             lane.states = self._states.begin()
-        rows = {**self._controls.rows(entry.request, ready=True), **lane.states.inputs}
+        rows = {**self._controls.rows(entry.request), **lane.states.inputs}
         added: dict[str, Tensor] = dict(rows)
         if self._batched and not item.element:
             added = {name: row[None] for name, row in rows.items()}
@@ -189,10 +190,17 @@ class SequenceBatcher:
         entry.waiting = True
         self._waiting += 1
         entry.lane.queue.appendleft(entry)
-        cancellation = entry.request.cancellation
-        if cancellation and cancellation.cancelled:  # while it ran, so nobody will remove it
-            self._end(entry, CancelledError("request was cancelled"))
         self._dues.watch_entry(entry)
+
+    def _check_cancelled(self, entry: Entry) -> None:
+        """What was cancelled while it ran ends its sequence as if it had waited."""
+        cancellation, lane = entry.request.cancellation, entry.lane
+        if cancellation is None or not cancellation.cancelled:
+            return
+        if entry.waiting or (lane.queue and not lane.queue[0].start):
+            self._end(lane.queue[0], CancelledError("request was cancelled"))
+        elif not lane.queue:
+            self._slots.close(lane)
 
     # time ------------------------------------------------------------------------------------
 

@@ -1,23 +1,20 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a sequence model is told beside a request's own inputs, and the rows that fill gaps.
+"""What a sequence model is told beside a request's own inputs.
 
 A control is a tensor of one value a row: whether the sequence starts, ends, has a request in this
-row at all, and its correlation id.
+row at all, and its correlation id.  (Rows without a request are filled where batches are merged.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from triton_ros.core.errors import ConfigError, InvalidArgumentError, TritonError
+from triton_ros.core.errors import ConfigError, InvalidArgumentError
 from triton_ros.core.model_config import ModelConfig
-from triton_ros.core.payload import Item
-from triton_ros.core.request import InferenceRequest, Timing
+from triton_ros.core.request import InferenceRequest
 from triton_ros.core.scheduling_config import ControlKind, SequenceBatching
-from triton_ros.core.tensor import Array, Tensor
+from triton_ros.core.tensor import Array
 
 CorrelationId = int | str
 
@@ -40,24 +37,21 @@ class SequenceControls:
                 f" TYPE_STRING, got TYPE_{self._corrid.spec.datatype}"
             )
 
-    def rows(self, request: InferenceRequest | None, ready: bool) -> dict[str, Array]:
-        """The controls of one row, each of shape (1,); a row that is not ready has no request."""
+    def rows(self, request: InferenceRequest) -> dict[str, Array]:
+        """The controls of a request's row, each of shape (1,)."""
         said = {
-            ControlKind.START: bool(request and request.sequence_start),
-            ControlKind.END: bool(request and request.sequence_end),
-            ControlKind.READY: ready,
+            ControlKind.START: request.sequence_start,
+            ControlKind.END: request.sequence_end,
+            ControlKind.READY: True,
         }
         rows: dict[str, Array] = {
             c.spec.name: np.full(1, c.false_true[said[c.kind]], c.spec.dtype) for c in self._flags
         }
         if self._corrid:
             spec = self._corrid.spec
-            value = request.correlation_id if request else 0
-            if spec.datatype == "BYTES":
-                value_bytes = value.encode() if isinstance(value, str) else b""
-                rows[spec.name] = np.full(1, value_bytes, np.object_)
-            else:
-                rows[spec.name] = np.full(1, value, spec.dtype)
+            value = request.correlation_id
+            told = value.encode() if isinstance(value, str) else value
+            rows[spec.name] = np.full(1, told, spec.dtype)
         return rows
 
     def check_id(self, value: CorrelationId) -> None:
@@ -88,25 +82,6 @@ class SequenceControls:
         return MAX_ID
 
     def made_up(self, number: int) -> CorrelationId:
-        """An id for a request that has none; it comes again only after `max_id` others."""
-        value = number % self.max_id + 1
+        """An id for a request that has none; from the far end, where callers' own are not."""
+        value = self.max_id - number % self.max_id
         return str(value) if self._corrid and self._corrid.spec.datatype == "BYTES" else value
-
-    def null_row(self, like: Item) -> Item:
-        """A row in the place of a sequence that has nothing to run: zeros, and READY false."""
-        inputs: dict[str, Tensor] = {
-            name: _empty(value, value.shape if like.element else value.shape[1:])
-            for name, value in like.inputs.items()
-        }
-        inputs.update(self.rows(None, ready=False))
-        return Item(inputs, _nobody, element=True, key=like.key, null=True)
-
-
-def _empty(value: Tensor, shape: tuple[int, ...]) -> Array:
-    if value.dtype.kind in "SUO":
-        return np.full(shape, b"", np.object_)
-    return np.zeros(shape, value.dtype)
-
-
-def _nobody(outcome: Mapping[str, Array] | TritonError, timing: Timing) -> None:
-    """Nobody waits for a null row's answer."""
