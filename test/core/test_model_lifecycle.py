@@ -111,7 +111,7 @@ def test_an_unload_ends_after_the_last_callback(serve: Serve) -> None:
     thread = threading.Thread(target=server.submit, args=(request("m"), done), daemon=True)
     thread.start()
     assert in_callback.wait(TIMEOUT)
-    assert server._lifecycle._users.total() == 1, "the request still holds the model"
+    assert server._lifecycle._leases.users() == {"m": 1}, "the request still holds the model"
     unloading = server.unload_model("m")
     leave.set()
     unloading.result(TIMEOUT)
@@ -196,7 +196,7 @@ def test_a_reload_takes_new_versions_and_drops_old_ones(serve: Serve, root: Path
     ("toy", "kind", "message"),
     [
         (Toy(b"1", "\n\nmax_batch_sise: 4"), ConfigError, "m/config.pbtxt:3: 'max_batch_sise' is"),
-        (fake(1, "max_batch_size: -1"), ConfigError, "config.pbtxt:1: max_batch_size must be 0 or"),
+        (fake(1, "max_batch_size: -1"), ConfigError, "config.pbtxt:1: 'max_batch_size' must be non-neg"),
         (
             fake(1, "\nversion_policy { specific { versions: 9 } }"),
             ConfigError,

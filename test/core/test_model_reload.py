@@ -231,12 +231,12 @@ def test_fifty_reloads_leave_nothing_behind(serve: Serve, backend: FakeBackend) 
         assert model.gone.wait(TIMEOUT)
     finalized_once(backend.models[:-1])
     lifecycle = server._lifecycle
-    for thread in lifecycle._closers:
+    for thread in lifecycle._retirement.threads:
         thread.join(TIMEOUT)
     names = [thread.name for thread in threading.enumerate()]
     assert sorted(name for name in names if name.startswith(("m_", "unload"))) == ["m_0", "m_1"]
-    assert len(lifecycle._closers) <= 2
-    assert not lifecycle._users
+    assert len(lifecycle._retirement.threads) <= 2
+    assert not lifecycle._leases.users()
     assert lifecycle._tasks.wait(TIMEOUT) == ()
 
 

@@ -4,11 +4,14 @@
 
 A (re)load builds the new versions beside the old ones on the load pool.  When all of them are
 warm, one assignment under the lock makes them the ones that serve; if any fails, nothing changes.
-Requests hold the version they started on (`acquire` ... `release`); an old version is closed when
-the last of them is done.  So a swap neither loses a request nor answers one from two models.
+Requests hold the version they started on (`model_leases`); an old version is closed when the last
+of them is done.  So a swap neither loses a request nor answers one from two models.
 
-Calls for the same model are carried out one after the other, different models side by side.
-An ensemble loads the models of its steps that are not loaded yet.
+Versions whose files and configuration are as they were stay, if anything else changed; where only
+`instance_group` changed, instances come and go under traffic.
+
+Calls for the same model are carried out one after the other (`_turn`), different models side by
+side.  An ensemble's load takes the turns of its steps' models, never the other way round.
 """
 
 from __future__ import annotations
@@ -17,164 +20,324 @@ import logging
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from triton_ros.core.control_tasks import ControlTasks
 from triton_ros.core.ensemble import EnsembleModel
-from triton_ros.core.ensemble_plan import check_circle, check_plan
+from triton_ros.core.ensemble_checks import check_exchange
+from triton_ros.core.ensemble_plan import check_circle
 from triton_ros.core.errors import (
     ConfigError,
     InternalError,
-    NotFoundError,
     TritonError,
     UnavailableError,
 )
 from triton_ros.core.execution import Clock
+from triton_ros.core.last_good import LastGood
+from triton_ros.core.load_progress import LoadProgress, ProgressBoard
 from triton_ros.core.model import Model
 from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.model_index import ModelIndex
+from triton_ros.core.model_leases import ModelLeases
 from triton_ros.core.model_loader import ModelLoader
-from triton_ros.core.model_repository import ModelDirectory, ModelRepository
-from triton_ros.core.model_state import Event, IndexEntry, ModelState, transition
+from triton_ros.core.model_override import LoadOrder, ModelSources, Override
+from triton_ros.core.model_repository import ModelRepository
+from triton_ros.core.model_source import ModelSource
+from triton_ros.core.model_state import Event, IndexEntry
+from triton_ros.core.repository_poller import RepositoryPoller
+from triton_ros.core.server_options import ModelControlMode, ServerOptions
+from triton_ros.core.version_build import Build, Retirement, close_model, fill
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Status:
-    state: ModelState = ModelState.UNKNOWN
-    reason: str = ""
+class _Attempt:
+    """What a load did so far, so that it can be told or taken back."""
+
+    versions: tuple[int, ...] = ()
+    pulled: list[str] = field(default_factory=list)
+    """Models of an ensemble's steps that were loaded for it."""
+    needed: Counter[str] = field(default_factory=Counter)
+    """Models that must not be taken away meanwhile."""
 
 
 class ModelLifecycle:
     """Owns every served version."""
 
     def __init__(
-        self, repository: ModelRepository, loader: ModelLoader, clock: Clock, load_threads: int = 4
+        self,
+        repository: ModelRepository,
+        loader: ModelLoader,
+        clock: Clock,
+        options: ServerOptions | None = None,
     ) -> None:
         self._repository = repository
         self._loader = loader
         self._clock = clock
-        self._tasks = ControlTasks(load_threads)
-        self._lock = threading.Lock()
-        self._released = threading.Condition(self._lock)
-        self._serving: dict[str, dict[int, Model]] = {}
-        self._status: dict[str, dict[int, _Status]] = defaultdict(dict)
-        self._failed: dict[str, str] = {}
-        self._users: Counter[Model] = Counter()
+        self._options = options or ServerOptions()
+        self._tasks = ControlTasks(self._options.model_load_thread_count)
+        self._lock = threading.RLock()
+        self._index = ModelIndex(self._lock)
+        self._leases = ModelLeases(self._lock, self._index.explain)
+        self.acquire = self._leases.acquire
+        self.retain = self._leases.retain
+        self.release = self._leases.release
+        self._progress = ProgressBoard(clock)
+        self._sources = ModelSources(repository)
+        self._origins: dict[str, ModelSource] = {}
+        self._explicit: set[str] = set()
+        self._needed: Counter[str] = Counter()
         self._turns: dict[str, threading.RLock] = defaultdict(threading.RLock)
-        self._closers: list[threading.Thread] = []
+        self._retirement = Retirement()
+        self._last_good = LastGood(self._options.last_good_file)
+        self._poller: RepositoryPoller | None = None
         self._closed = False
 
     # control ---------------------------------------------------------------------------------
 
-    def load(self, name: str) -> Future[None]:
-        """Load or reload a model; the future raises `TritonError` with the reason."""
-        return self._tasks.load(self._load, name)
+    def start(self) -> dict[str, Future[None]]:
+        """Load what the control mode wants at start, and watch the repository in poll mode.
 
-    def unload(self, name: str) -> Future[None]:
-        """Take a model out of service; done when its last request was answered."""
-        return self._tasks.unload(self._unload, name)
+        The loads run side by side; each future has its model's outcome, none touches another's.
+        """
+        mode, names = self._options.model_control_mode, self._options.load_model
+        if mode is not ModelControlMode.EXPLICIT or names == ("*",):
+            names = self._repository.names()
+        order = LoadOrder(always=False, fallback=True)
+        if mode is ModelControlMode.POLL:
+            self._poller = self._new_poller()
+            self._poller.expect(names)
+        loads = {name: self._submit(name, order) for name in dict.fromkeys(names)}
+        if self._poller:
+            self._poller.start()
+        return loads
+
+    def load(
+        self, name: str, config: str = "", files: Mapping[str, bytes] | None = None
+    ) -> Future[None]:
+        """Load or reload a model; the future raises `TritonError` with the reason.
+
+        `config` (JSON of a `ModelConfig`) is used instead of the model's own, `files` (by
+        ``file:<version>/<path>``, with a `config`) instead of the model's directory; see
+        `model_override` for how long.  Raises `UnavailableError` where the control mode forbids it.
+        """
+        self._check_mode()
+        return self._submit(name, LoadOrder(config, files or {}))
+
+    def unload(self, name: str, dependents: bool = False) -> Future[None]:
+        """Take a model out of service; done when its last request was answered.
+
+        With `dependents` also those models of an ensemble's steps that it had pulled in, unless
+        another ensemble uses them.  Raises `UnavailableError` where the control mode forbids it.
+        """
+        self._check_mode()
+        return self._tasks.unload(lambda n: self._unload(n, dependents), name)
 
     def close(self, timeout: float) -> tuple[str, ...]:
-        """Unload everything; the names of what did not finish within `timeout` seconds."""
+        """Unload everything; the names of what did not finish within `timeout` seconds.
+
+        What is queued to be loaded is dropped; what loads ends before its next stage.
+        """
         deadline = time.monotonic() + timeout
+        if self._poller:
+            self._poller.close()
         self._tasks.refuse()
+        self._progress.close()
         with self._lock:
             self._closed = True
-            names = list(self._serving)
+            names = self._leases.names()
         for name in names:
-            self._retire(name, self._taken(name))
-        with self._lock:
-            closers = list(self._closers)
-        for thread in closers:
+            self._retire(name, self._leases.take(name), self._sources.replace(name, None))
+        threads = self._retirement.threads
+        for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         late = self._tasks.wait(max(0.0, deadline - time.monotonic()))
-        return tuple(dict.fromkeys([t.name for t in closers if t.is_alive()] + list(late)))
+        left = tuple(dict.fromkeys([t.name for t in threads if t.is_alive()] + list(late)))
+        self._sources.close()
+        if left:
+            running = self._leases.users()
+            _LOG.warning("abandoned at shutdown: %s; requests running: %s", left, running or "none")
+        else:
+            self._loader.close()
+        return left
 
-    def _load(self, name: str) -> None:
-        with self._turn(name):
-            loading: tuple[int, ...] = ()
-            try:
-                directory = self._repository.find(name)
-                config = directory.read_config()
-                try:
-                    versions = self._versions(directory, config)
-                    self._events(name, versions, Event.LOAD)
-                    loading = versions
-                    built = self._build(directory, config, versions)
-                except ConfigError as error:
-                    raise directory.located(error) from error
-                self._install(name, built)
-            except TritonError as error:
-                self._note_failure(name, loading, str(error))
-                raise
-            except Exception as error:  # the file system's, say: translated here, once
-                reason = f"{type(error).__name__}: {error}"
-                self._note_failure(name, loading, reason)
-                raise InternalError(reason) from error
+    def _check_mode(self) -> None:
+        if self._options.model_control_mode is not ModelControlMode.EXPLICIT:
+            raise UnavailableError(
+                "explicit model load / unload is not allowed if polling is enabled"
+            )
 
-    def _unload(self, name: str) -> None:
-        with self._turn(name):
-            models = self._taken(name)
-            if not models:
-                self._repository.find(name)
-            closer = self._retire(name, models)
-        if closer:
-            closer.join()
+    def _new_poller(self) -> RepositoryPoller:
+        return RepositoryPoller(
+            self._repository,
+            lambda name: self._submit(name, LoadOrder(always=False)),
+            lambda name: self._tasks.unload(lambda n: self._unload(n, False), name),
+            self._options.repository_poll_secs,
+            self._options.poll_quiet_secs,
+            self._clock,
+        )
 
     def _turn(self, name: str) -> threading.RLock:
         with self._lock:
             return self._turns[name]
 
-    def _versions(self, directory: ModelDirectory, config: ModelConfig) -> tuple[int, ...]:
-        available = directory.versions()
-        if config.is_ensemble and not available:
+    # load ------------------------------------------------------------------------------------
+
+    def _submit(self, name: str, order: LoadOrder) -> Future[None]:
+        self._progress.queued(name)
+
+        def ended(*_: Future[None]) -> None:
+            self._progress.ended(name, forget=not self._index.known(name))
+
+        try:
+            future = self._tasks.load(lambda n: self._load(n, order), name)
+        except UnavailableError:
+            ended()
+            raise
+        future.add_done_callback(ended)
+        return future
+
+    def _load(self, name: str, order: LoadOrder) -> None:
+        with self._turn(name):
+            number = 0
+            while True:
+                number += 1
+                self._progress.began(name, number)
+                attempt = _Attempt()
+                try:
+                    self._attempt(name, order, attempt)
+                except TritonError as error:
+                    self._progress.failed(name, str(error))
+                    if number <= self._options.model_load_retry_count and self._may_pass(error):
+                        continue
+                    if self._stands_in(name, order, attempt, error):
+                        return
+                    self._progress.ended(name)
+                    raise
+                self._progress.succeeded(name)
+                return
+
+    def _may_pass(self, error: TritonError) -> bool:
+        """Whether another attempt makes sense: what is wrong on disk stays wrong."""
+        return isinstance(error, (InternalError, UnavailableError)) and not self._closed
+
+    def _stands_in(self, name: str, order: LoadOrder, failed: _Attempt, error: TritonError) -> bool:
+        """Serve the last version that loaded, if that is wanted and it is there."""
+        if not order.fallback or not failed.versions or self._closed:
+            return False
+        version = self._last_good.version(name, self._repository.find(name))
+        if version is None or version in failed.versions[-1:]:
+            return False
+        try:
+            self._attempt(name, replace(order, version=version), _Attempt())
+        except TritonError as second:
+            _LOG.warning("model '%s' version %d does not load either: %s", name, version, second)
+            self._index.tell(name, str(error))
+            return False
+        self._index.tell(
+            name,
+            f"version {failed.versions[-1]} failed: {error}; serving version {version}, the last"
+            " that loaded",
+        )
+        self._progress.ended(name)
+        return True
+
+    def _attempt(self, name: str, order: LoadOrder, attempt: _Attempt) -> None:
+        try:
+            self._exchange(name, order, attempt)
+        except Exception as error:
+            self._free(attempt)
+            self._drop_unused(attempt.pulled)
+            if isinstance(error, TritonError):
+                self._note_failure(name, attempt.versions, str(error))
+                raise
+            reason = f"{type(error).__name__}: {error}"
+            self._note_failure(name, attempt.versions, reason)
+            # the file system's, say: translated here, once
+            raise InternalError(reason) from error
+        self._free(attempt)
+
+    def _free(self, attempt: _Attempt) -> None:
+        with self._lock:
+            self._needed -= attempt.needed
+
+    def _exchange(self, name: str, order: LoadOrder, attempt: _Attempt) -> None:
+        self._progress.stage(name, "reading configuration")
+        source, override = self._sources.open(name, order)
+        try:
+            self._bring(name, order, attempt, source, override)
+        except BaseException as error:
+            if override and override is not self._sources.in_force(name):
+                override.remove()
+            if isinstance(error, ConfigError) and not override:
+                raise source.directory.located(error) from error
+            raise
+
+    def _bring(
+        self,
+        name: str,
+        order: LoadOrder,
+        attempt: _Attempt,
+        source: ModelSource,
+        override: Override | None,
+    ) -> None:
+        before, serving = self._origins.get(name), self._leases.versions(name)
+        if serving and not order.always and source.same_as(before):
+            self._explicit.update([name] if order.explicit else [])
+            return
+        attempt.versions = self._versions(source, order)
+        self._index.mark(name, attempt.versions, Event.LOAD)
+        build = Build()
+        try:
+            if source.config.is_ensemble:
+                self._pull(source.config, attempt)
+                for version in attempt.versions:
+                    build.add(self._ensemble(source.config, version))
+            else:
+                stage = partial(self._progress.stage, name)
+                fill(build, self._loader, source, before, serving, attempt.versions, stage)
+            self._install(name, source, override, build, order.explicit)
+        except BaseException:
+            self._finish(name, build.undo())
+            raise
+        self._last_good.loaded(name, max(attempt.versions), source.directory)
+
+    def _versions(self, source: ModelSource, order: LoadOrder) -> tuple[int, ...]:
+        if order.version is not None:
+            return (order.version,)
+        available = source.directory.versions()
+        if source.config.is_ensemble and not available:
             available = (1,)  # an ensemble has no files, so it may do without a version directory
-        versions = config.version_policy.select(available)
+        versions = source.config.version_policy.select(available)
         if not versions:
             raise ConfigError(
                 "at least one version must be available under the version policy of model"
-                f" '{directory.name}'; version_policy selects none of the directories found: "
-                + (", ".join(map(str, available)) or "none")
+                f" '{source.directory.name}'; version_policy selects none of the directories"
+                " found: " + (", ".join(map(str, available)) or "none")
             )
         return versions
 
-    def _build(
-        self, directory: ModelDirectory, config: ModelConfig, versions: Iterable[int]
-    ) -> dict[int, Model]:
-        if config.is_ensemble:
-            self._check_ensemble(config)
-            return {
-                version: EnsembleModel(config, version, self.acquire, self.release, self._clock)
-                for version in versions
-            }
-        built: dict[int, Model] = {}
-        try:
-            for version in versions:
-                built[version] = self._loader.load(directory, config, version)
-        except TritonError:
-            for model in built.values():
-                _close(model)
-            raise
-        return built
+    def _ensemble(self, config: ModelConfig, version: int) -> EnsembleModel:
+        return EnsembleModel(config, version, self.acquire, self.release, self._clock)
 
-    def _check_ensemble(self, config: ModelConfig) -> None:
-        models: dict[str, Model] = {}
+    def _pull(self, config: ModelConfig, attempt: _Attempt) -> None:
+        """Load the models of an ensemble's steps that are not ready, in this thread."""
+        steps = [step.model_name for step in config.ensemble]
+        with self._lock:  # or another ensemble's unload could take them away meanwhile
+            attempt.needed = Counter(steps)
+            self._needed += attempt.needed
         try:
             check_circle(config, self._read_config)
-            for step in config.ensemble:
-                if not self.ready(step.model_name):
-                    self._load(step.model_name)
-                if step.model_name not in models:
-                    models[step.model_name] = self.acquire(step.model_name, step.model_version)
-            check_plan(config, models)
+            for step in dict.fromkeys(steps):
+                if not self._leases.ready(step):
+                    self._load(step, LoadOrder(explicit=False, always=False))
+                    attempt.pulled.append(step)
         except TritonError as error:
             raise error.within(f"in ensemble '{config.name}'") from None
-        finally:
-            for model in models.values():
-                self.release(model)
 
     def _read_config(self, name: str) -> ModelConfig | None:
         try:
@@ -182,147 +345,119 @@ class ModelLifecycle:
         except TritonError:  # its own load will tell
             return None
 
-    def _install(self, name: str, built: dict[int, Model]) -> None:
+    def _install(
+        self,
+        name: str,
+        source: ModelSource,
+        override: Override | None,
+        build: Build,
+        explicit: bool,
+    ) -> None:
         with self._lock:
-            stopping = self._closed
-            if not stopping:
-                old = self._serving.get(name, {})
-                self._serving[name] = built
-                self._failed.pop(name, None)
-                self._mark(name, built, Event.LOADED)
-        if stopping:
-            for model in built.values():
-                _close(model)
-            raise UnavailableError(f"Server is stopping, model '{name}' is not served any more")
-        self._retire(name, old, replaced=set(built))
+            if self._closed:
+                raise UnavailableError(f"Server is stopping, model '{name}' is not served any more")
+            check_exchange(self._leases, name, build.models)
+            blocking = build.keep()
+            old = self._leases.put(name, build.models)
+            self._origins[name] = source
+            self._explicit.update([name] if explicit else [])
+            replaced = self._sources.replace(name, override)
+            self._index.tell(name, "")
+            self._index.mark(name, build.models, Event.LOADED)
+        self._finish(name, blocking)
+        gone = {v: m for v, m in old.items() if build.models.get(v) is not m}
+        self._retire(name, gone, replaced, successors=build.models)
 
-    # exchange --------------------------------------------------------------------------------
+    # unload ----------------------------------------------------------------------------------
 
-    def _taken(self, name: str) -> dict[int, Model]:
+    def _unload(self, name: str, dependents: bool) -> None:
+        with self._turn(name):
+            models = self._taken(name)
+            if not models:
+                self._repository.find(name)
+            threads = self._retire(name, models, self._sources.replace(name, None))
+        if dependents:
+            threads += self._drop_unused(_steps(models))
+        for thread in threads:
+            thread.join()
+
+    def _drop_unused(self, names: Iterable[str]) -> list[threading.Thread]:
+        """Unload those models that nobody asked for by name and no ensemble uses."""
+        threads: list[threading.Thread] = []
+        for name in dict.fromkeys(names):
+            with self._turn(name), self._lock:
+                if name in self._explicit or self._needed[name]:
+                    continue
+                if self._leases.ensembles_with(name):
+                    continue
+                models = self._taken(name)
+                threads += self._retire(name, models, self._sources.replace(name, None))
+            threads += self._drop_unused(_steps(models))
+        return threads
+
+    def _taken(self, name: str) -> Mapping[int, Model]:
         with self._lock:
-            models = self._serving.pop(name, {})
+            models = self._leases.take(name)
+            self._origins.pop(name, None)
+            self._explicit.discard(name)
             if models:
-                self._failed.pop(name, None)  # a failed reload is no news of what is unloaded
+                self._index.tell(name, "")  # a failed reload is no news of what is unloaded
             return models
 
+    # retirement ------------------------------------------------------------------------------
+
     def _retire(
-        self, name: str, models: dict[int, Model], replaced: Iterable[int] = ()
-    ) -> threading.Thread | None:
+        self,
+        name: str,
+        models: Mapping[int, Model],
+        override: Override | None = None,
+        successors: Iterable[int] = (),
+    ) -> list[threading.Thread]:
         """Close versions that no longer serve, each when its last request is done."""
-        if not models:
-            return None
-        gone = [version for version in models if version not in set(replaced)]
-        self._events(name, gone, Event.UNLOAD)
+        gone = [version for version in models if version not in set(successors)]
+        self._index.mark(name, gone, Event.UNLOAD)
 
         def drain() -> None:
             for model in models.values():
-                self._wait_unused(model)
-                _close(model)
-            self._events(name, gone, Event.UNLOADED, "unloaded")
+                self._leases.wait_unused(model)
+                close_model(model)
+            if override:
+                override.remove()
+            self._index.mark(name, gone, Event.UNLOADED, "unloaded")
 
-        thread = threading.Thread(target=drain, name=f"unload_{name}", daemon=True)
-        with self._lock:
-            self._closers = [t for t in self._closers if t.is_alive() or not t.ident]
-            self._closers.append(thread)
-        thread.start()
-        return thread
+        return [self._retirement.start(f"unload_{name}", drain)] if models or override else []
 
-    def _wait_unused(self, model: Model) -> None:
-        with self._released:
-            self._released.wait_for(lambda: not self._users[model])
-
-    # data path -------------------------------------------------------------------------------
-
-    def acquire(self, name: str, version: int = -1) -> Model:
-        """The version that serves, held until `release`; -1 for the highest."""
-        with self._lock:
-            versions = self._serving.get(name)
-            if not versions:
-                raise self._not_serving(name, version)
-            model = versions.get(max(versions) if version == -1 else version)
-            if model is None:
-                raise NotFoundError(
-                    f"Request for unknown model: '{name}' version {version} is not found;"
-                    f" versions {', '.join(map(str, sorted(versions)))} are served"
-                )
-            self._users[model] += 1
-            return model
-
-    def retain(self, model: Model) -> None:
-        """Hold a version once more, for a request that takes another's place."""
-        with self._lock:
-            self._users[model] += 1
-
-    def release(self, model: Model) -> None:
-        with self._lock:
-            self._users[model] -= 1
-            if not self._users[model]:
-                del self._users[model]  # or a late `retain` would keep a closed model for ever
-                self._released.notify_all()
-
-    def _not_serving(self, name: str, version: int) -> TritonError:
-        if name not in self._status and name not in self._failed:
-            return NotFoundError(f"Request for unknown model: '{name}' is not found")
-        at = "" if version == -1 else f" version {version}"
-        reason = self._failed.get(name) or ", ".join(
-            f"version {v} is {s.state.value}" for v, s in self._status[name].items()
-        )
-        return UnavailableError(f"Request for model '{name}'{at} is not at ready state: {reason}")
-
-    # views -----------------------------------------------------------------------------------
-
-    def ready(self, name: str) -> bool:
-        """Whether some version serves (of an ensemble: and all its steps' models)."""
-        with self._lock:
-            versions = self._serving.get(name)
-            model = versions[max(versions)] if versions else None
-        if model is None:
-            return False
-        return all(self.ready(step.model_name) for step in model.config.ensemble)
-
-    def index(self) -> tuple[IndexEntry, ...]:
-        """Every model of the repository and what is known of its versions."""
-        names = self._repository.names()
-        with self._lock:
-            names = tuple(sorted({*names, *self._serving}))
-            known = {name: dict(self._status.get(name, {})) for name in names}
-            failed = {name: self._failed.get(name, "") for name in names}
-        return tuple(row for name in names for row in self._rows(name, known[name], failed[name]))
-
-    def _rows(self, name: str, known: dict[int, _Status], failed: str) -> list[IndexEntry]:
-        if not known:
-            state = ModelState.UNAVAILABLE if failed else ModelState.UNKNOWN
-            return [IndexEntry(name, None, state, failed)]
-        rows = []
-        for version, status in sorted(known.items()):
-            state, reason = status.state, failed or status.reason
-            if state is ModelState.READY and not self.ready(name):
-                state, reason = ModelState.UNAVAILABLE, "a model of its steps is not ready"
-            rows.append(IndexEntry(name, version, state, reason))
-        return rows
-
-    def _events(self, name: str, versions: Iterable[int], event: Event, reason: str = "") -> None:
-        with self._lock:
-            self._mark(name, versions, event, reason)
-
-    def _mark(self, name: str, versions: Iterable[int], event: Event, reason: str = "") -> None:
-        for version in versions:
-            status = self._status[name].setdefault(version, _Status())
-            before, status.state = status.state, transition(status.state, event)
-            if status.state is not before or event in (Event.LOADED, Event.FAILED):
-                status.reason = reason
+    def _finish(self, name: str, blocking: Iterable[Callable[[], None]]) -> None:
+        for work in blocking:
+            self._retirement.start(f"instances_{name}", work)
 
     def _note_failure(self, name: str, versions: Iterable[int], reason: str) -> None:
         on_disk = name in self._repository.names()
         with self._lock:
-            if on_disk or name in self._status:  # a name that nobody knows leaves no trace
-                self._failed[name] = reason
-            self._mark(name, versions, Event.FAILED, reason)
+            if on_disk or self._index.known(name):  # a name that nobody knows leaves no trace
+                self._index.tell(name, reason)
+            self._index.mark(name, versions, Event.FAILED, reason)
+
+    # views -----------------------------------------------------------------------------------
+
+    def ready(self, name: str, version: int = -1) -> bool:
+        """Whether a version serves, -1 for any (of an ensemble: and all its steps' models)."""
+        return self._leases.ready(name, version)
+
+    def progress(self, name: str) -> LoadProgress:
+        """How far the load of a model is."""
+        return self._progress.of(name)
+
+    def index(self) -> tuple[IndexEntry, ...]:
+        """Every model of the repository and what is known of its versions."""
+        names = sorted({*self._repository.names(), *self._leases.names()})
+        return tuple(row for name in names for row in self._rows(name))
+
+    def _rows(self, name: str) -> list[IndexEntry]:
+        progress = self._progress.of(name)
+        usable = self._leases.ready(name)
+        return self._index.rows(name, usable, progress.seconds if progress.loading else None)
 
 
-def _close(model: Model) -> None:
-    """Release a model; a runtime that fails at it must not keep the others from being released."""
-    try:
-        model.close()
-    except Exception:
-        _LOG.exception("model '%s' version %d: closing failed", model.name, model.version)
+def _steps(models: Mapping[int, Model]) -> list[str]:
+    return [step.model_name for model in models.values() for step in model.config.ensemble]

@@ -68,3 +68,5 @@ class IndexEntry:
     version: int | None = None
     state: ModelState = ModelState.UNKNOWN
     reason: str = ""
+    loading_seconds: float | None = None
+    """How long a load of the model is under way; None if none is."""

@@ -28,6 +28,9 @@ from triton_ros.core.scheduling_config import RateLimiterConfig, Resource
 GLOBAL = -1
 """The device of resources that all devices share."""
 
+ANY = -2
+"""In the server's counts: each device, or the one pool of a global resource."""
+
 PATIENCE = 16
 """How often an instance is passed over before what it waits for is kept for it."""
 
@@ -138,7 +141,7 @@ class RateLimiter:
                 f"rate_limiter: resource '{name}' is used both as a global one and as one of a"
                 " device"
             )
-        limit = self._stated.get((name, device))
+        limit = self._limit((name, device))
         if limit is not None and count > limit:
             raise ConfigError(
                 f"rate_limiter: resource '{name}' count {count} is more than the server's {limit}"
@@ -146,11 +149,15 @@ class RateLimiter:
 
     def _devices(self, name: str) -> set[int]:
         needs = [key for member in self._members.values() for key in member.need]
-        return {device for known, device in [*self._stated, *needs] if known == name}
+        return {device for known, device in [*self._stated, *needs] if known == name} - {ANY}
+
+    def _limit(self, key: tuple[str, int]) -> int | None:
+        return self._stated.get(key, self._stated.get((key[0], ANY)))
 
     def _capacity(self, key: tuple[str, int]) -> int:
-        if key in self._stated:
-            return self._stated[key]
+        limit = self._limit(key)
+        if limit is not None:
+            return limit
         return max((member.need[key] for member in self._members.values()), default=0)
 
     def _fit(self, key: Hashable, need: Need, lenders: Iterable[Grant]) -> Grant | None:
@@ -195,6 +202,23 @@ class RateLimiter:
 
     def _wakes(self) -> Wakes:
         return list(dict.fromkeys(waiter.wake for waiter in self._waiting.values()))
+
+
+def parse_resources(settings: Sequence[str]) -> dict[tuple[str, int], int]:
+    """The server's counts from Triton's words: ``<name>:<count>`` or ``<name>:<count>:<device>``.
+
+    Raises `ConfigError` that names the setting.
+    """
+    found: dict[tuple[str, int], int] = {}
+    for setting in settings:
+        name, *numbers = setting.split(":")
+        if not name or len(numbers) not in (1, 2) or not all(n.isdecimal() for n in numbers):
+            raise ConfigError(
+                f"rate_limit_resource '{setting}': accepted are <name>:<count> and"
+                " <name>:<count>:<device>"
+            )
+        found[name, int(numbers[1]) if len(numbers) == 2 else ANY] = int(numbers[0])
+    return found
 
 
 def needs(resources: Sequence[Resource], device: int) -> Need:

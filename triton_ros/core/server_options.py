@@ -48,6 +48,9 @@ class ServerOptions:
     """Triton's ``--rate-limit=execution_count``."""
     rate_limit_resource: tuple[str, ...] = ()
     """``<name>:<count>`` or ``<name>:<count>:<device>``."""
+    cpu_thread_budget: int = 0
+    """Ours: threads that may execute on the CPU at once, of all models together; 0 for any number.
+    Instances then take turns (and no request runs in its caller's thread)."""
     host_policy: tuple[str, ...] = ()
     """``<name>,cpu-cores=0-3`` or ``<name>,numa-node=0``."""
     cache_byte_size: int = 0
@@ -61,6 +64,7 @@ class ServerOptions:
             ("default_max_batch_size", 0),
             ("model_load_thread_count", 1),
             ("model_load_retry_count", 0),
+            ("cpu_thread_budget", 0),
             ("cache_byte_size", 0),
             ("exit_timeout_secs", 0.0),
         ):
