@@ -12,7 +12,7 @@ from triton_ros.core.batcher import Wait
 from triton_ros.core.dynamic_batcher import DynamicBatcher
 from triton_ros.core.errors import UnavailableError
 from triton_ros.core.payload import Item
-from triton_ros.core.request import InferenceRequest, Timing
+from triton_ros.core.request import InferenceRequest
 from triton_ros.core.scheduling_config import DynamicBatching, QueuePolicy
 
 US = 1000
@@ -24,10 +24,6 @@ def item(rows: int = 1, key: str = "k") -> Item:
 
 def asked(**request: Any) -> Item:
     return Item({}, lambda *_: None, key=("k",), request=InferenceRequest("m", {}, **request))
-
-
-def recorded(log: list[str], name: str) -> Item:
-    return Item({}, lambda *_: log.append(name))
 
 
 def batcher(
@@ -133,6 +129,8 @@ def test_a_full_queue_refuses_with_tritons_words() -> None:
 def test_immediate_means_empty_and_no_delay() -> None:
     assert batcher(8).immediate
     assert not batcher(8, 1).immediate
+    ordered = DynamicBatcher(8, DynamicBatching(preserve_ordering=True))
+    assert not ordered.immediate, "its turn is given where items are queued"
     queue = batcher(8)
     offered(queue, item())
     assert not queue.immediate
@@ -284,36 +282,6 @@ def test_all_elements_of_a_prompt_request_are_prompt() -> None:
     )
     assert queue.next_batch(0) == elements[:4]
     assert queue.next_batch(0) == elements[4:]
-
-
-# --- order of answers -----------------------------------------------------------------------------
-
-
-def test_preserved_order_holds_for_refused_cancelled_and_replaced_ones() -> None:
-    policy = QueuePolicy(max_queue_size=3)
-    batching = DynamicBatching(preserve_ordering=True, default_queue_policy=policy)
-    queue = DynamicBatcher(1, batching)
-    assert not queue.immediate
-    log: list[str] = []
-    a, b, c, refused, new = (recorded(log, name) for name in ("a", "b", "c", "refused", "new"))
-    offered(queue, a, b, c)
-    [(_, error)] = queue.offer(refused, 0)
-    refused.done(error, Timing())
-    assert queue.replace(b, new)
-    b.done(error, Timing())
-    for each in (new, c):
-        each.done({}, Timing())
-    assert log == []
-    a.done({}, Timing())
-    assert log == ["a", "b", "c", "refused", "new"]
-
-
-def test_without_it_answers_come_as_they_are_ready() -> None:
-    log: list[str] = []
-    queue = batcher(1)
-    _a, b = offered(queue, recorded(log, "a"), recorded(log, "b"))
-    b.done({}, Timing())
-    assert log == ["b"]
 
 
 # --- what the port promises -----------------------------------------------------------------------

@@ -16,7 +16,7 @@ Without `dynamic_batching` every item runs alone, in order of arrival.  With it,
 
 Better than Triton: see `PolicyQueue`; and under `delay_when_busy` a request to an idle model (none
 came within the last delay, nothing waits) is not delayed.  With `preserve_ordering` no item runs
-inline, and refused and cancelled ones are answered in their turn, too.
+inline; the order itself is kept by the scheduler (`OrderedDelivery`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from triton_ros.core.batcher import Rejections, Wait
-from triton_ros.core.ordered_delivery import OrderedDelivery
 from triton_ros.core.payload import Item
 from triton_ros.core.policy_queue import Place, PolicyQueue
 from triton_ros.core.scheduling_config import DynamicBatching
@@ -45,8 +44,7 @@ class DynamicBatcher:
         self._prompt = False
         self._queue = PolicyQueue(batching)
         self._waiting = self._queue.places
-        self._ordered = OrderedDelivery() if wanted.preserve_ordering else None
-        self._inline = self._delay_ns == 0 and self._ordered is None
+        self._inline = self._delay_ns == 0 and not wanted.preserve_ordering
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -60,21 +58,14 @@ class DynamicBatcher:
         return False
 
     def offer(self, item: Item, now_ns: int) -> Rejections:
-        if self._ordered is not None:
-            self._ordered.wrap(item)
         return self._queue.offer(item, now_ns, self._when_busy and self._is_prompt(item, now_ns))
 
     def replace(self, old: Item, new: Item) -> bool:
         """Put `new` in the place, age and level of `old`; its deadline is its own.
 
-        The queue's timeout goes on counting from when `old` came.  In the order of answers `new`
-        has just arrived.
+        The queue's timeout goes on counting from when `old` came.
         """
-        if not self._queue.replace(old, new):
-            return False
-        if self._ordered is not None:
-            self._ordered.wrap(new)
-        return True
+        return self._queue.replace(old, new)
 
     def remove(self, item: Item) -> bool:
         return self._queue.remove(item)
