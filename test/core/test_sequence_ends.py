@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from fake_sequence import FLAGS, SECOND, Desk, configuration, controls
 
@@ -27,6 +28,7 @@ def test_a_cancelled_request_takes_those_behind_it_along() -> None:
     a, b, c, end = desk.offer(7, "s"), desk.offer(7), desk.offer(7), desk.offer(7, "e")
     assert desk.batcher.remove(b)
     assert desk.batcher.next_due() == 0, "the others are to be answered now"
+    assert len(desk.batcher) == 3, "a scheduler that stops must not leave them"
     assert desk.expire(0) == [c, end]
     assert errors(desk, [c, end]) == {(CancelledError, "request was cancelled")}
     assert b not in desk.refused, "its canceller answers it"
@@ -161,7 +163,7 @@ def test_a_newer_request_takes_the_place_of_a_waiting_one(iterative: bool) -> No
     assert not desk.batcher.replace(old, newer), "it no longer waits"
     assert desk.expire(100) == []
     assert desk.next() == [newer]
-    assert newer.inputs["x"][0, 0] == 9
+    assert np.asarray(newer.inputs["x"]).item() == 9
     desk.finish([newer])
     assert desk.run() == [behind]
 
@@ -179,8 +181,9 @@ def test_a_request_of_another_place_does_not(other: tuple[int, str]) -> None:
 # --- iterative sequences -------------------------------------------------------------------------
 
 
-def iterative(**batching: object) -> Desk:
-    return Desk(configuration(control_input=FLAGS, iterative_sequence=True, **batching))
+def iterative(max_batch_size: int = 4) -> Desk:
+    batching = {"control_input": FLAGS, "iterative_sequence": True}
+    return Desk(configuration(max_batch_size=max_batch_size, **batching))
 
 
 def again(desk: Desk, items: Sequence[Item | None]) -> None:

@@ -171,6 +171,7 @@ class Scheduler:
         with self._changed:
             if not self._batcher.remove(item):
                 return
+            self._arm()  # the rest of its sequence may have to be answered, too
             self._changed.notify()
         self._reject([(item, CancelledError("request was cancelled"))])
 

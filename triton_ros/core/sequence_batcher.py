@@ -81,7 +81,7 @@ class SequenceBatcher:
         self._made_up = count()
 
     def __len__(self) -> int:
-        return self._waiting
+        return self._waiting + len(self._refused)  # to a caller who stops, both are work left
 
     @property
     def immediate(self) -> bool:
