@@ -12,11 +12,10 @@ from fake_backend import Source, row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triton_ros.core.errors import InternalError, InvalidArgumentError
 from triton_ros.core.batch_tensors import BatchPlan
+from triton_ros.core.errors import InternalError, InvalidArgumentError
 from triton_ros.core.merging import Batch, merge, split
 from triton_ros.core.payload import BufferPool, Item, item_key
-
 
 PLAN = BatchPlan("m", batched=True)
 UNBATCHED = BatchPlan("m", batched=False)
