@@ -66,7 +66,7 @@ def test_everything_comes_from_the_file() -> None:
     assert [o.spec for o in config.output] == [TensorSpec("y", "INT64", (2,))]
     assert config.dynamic_batching is None
     (group,) = config.instance_group
-    assert (group.name, group.count) == ("m_0", 2)
+    assert (group.name, group.count) == ("m", 2)
 
 
 def test_a_fixed_first_dim_means_no_batches() -> None:
@@ -91,7 +91,7 @@ def test_stated_dims_say_whether_there_is_a_batch_dim() -> None:
 
 def test_groups_get_names_and_keep_counts() -> None:
     config = completed("instance_group [{ count: 3 }, { name: 'mine' }]")
-    assert [(g.name, g.count) for g in config.instance_group] == [("m_0", 3), ("mine", 1)]
+    assert [(g.name, g.count) for g in config.instance_group] == [("m_0", 3), ("mine", 2)]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,10 @@ def test_groups_get_names_and_keep_counts() -> None:
         ("input { name: 'x' data_type: TYPE_INT8 dims: [3, 5] }", "says 'x' INT8 [3, 5]"),
         ("max_batch_size: 2 input { name: 'x' data_type: TYPE_FP32 dims: [4, 5] }", "[3, -1]"),
         ("output { name: 'z' data_type: TYPE_INT64 dims: 2 }", "model 'm', output: the config"),
-        ("dynamic_batching { preferred_batch_size: 8 }", "must be <= max batch size 4"),
+        (
+            "dynamic_batching { preferred_batch_size: 8 }",
+            "must be <= max batch size for m; max_batch_size is 4",
+        ),
     ],
 )
 def test_contradictions_show_both_sides(text: str, message: str) -> None:

@@ -14,8 +14,8 @@ from google.protobuf import text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triton_ros.core import config_pbtxt
 from triton_ros.core.config_pbtxt import parse_config, read_config
+from triton_ros.core.config_schema import schema, supported_fields
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.model_config import (
     InputConfig,
@@ -71,7 +71,7 @@ def test_every_field_that_is_read() -> None:
         output=(OutputConfig(TensorSpec("y", "INT64", (1,)), "labels.txt"),),
         instance_group=(
             InstanceGroup("", InstanceKind.KIND_CPU, 2),
-            InstanceGroup("g", InstanceKind.KIND_GPU, 1, (0, 1)),
+            InstanceGroup("g", InstanceKind.KIND_GPU, 0, (0, 1)),
         ),
         version_policy=VersionPolicy(num_versions=2),
         default_model_filename="net.onnx",
@@ -109,7 +109,10 @@ STEPS = """
 platform: "ensemble"
 ensemble_scheduling {
   step { model_name: "a" input_map { key: "x" value: "X" } output_map { key: "y" value: "M" } }
-  step { model_name: "b" model_version: 3 input_map { key: "x" value: "M" } }
+  step {
+    model_name: "b" model_version: 3
+    input_map { key: "x" value: "M" } output_map { key: "y" value: "Y" }
+  }
 }
 """
 
@@ -118,7 +121,7 @@ def test_ensemble_steps_and_fan_out() -> None:
     text = STEPS + 'parameters { key: "fan_out" value { string_value: "b, " } }'
     assert parse_config(text, "m").ensemble == (
         EnsembleStep("a", -1, {"x": "X"}, {"y": "M"}),
-        EnsembleStep("b", 3, {"x": "M"}, {}, fan_out=True),
+        EnsembleStep("b", 3, {"x": "M"}, {"y": "Y"}, fan_out=True),
     )
 
 
@@ -141,17 +144,25 @@ def test_an_explicit_zero_batch_is_not_an_absent_one(text: str, stated: bool) ->
 REFUSED = [
     ("\n\nmax_batch_sise: 4", 3, "'max_batch_sise' is not a field of ModelConfig; its fields are"),
     ("\ninput { name: 'x' dim: 1 }", 2, "'dim' is not a field of ModelInput"),
-    ("\nmax_batch_size: -4", 2, "max_batch_size must be 0 or more, got -4"),
+    ("\nmax_batch_size: -4", 2, "'max_batch_size' must be non-negative value for m; got -4"),
     ("max_batch_size: lots", 1, "Couldn't parse integer"),
     ('\nname: "other"', 2, "unexpected directory name 'm' for model 'other', directory name must"),
-    ("\n\nsequence_batching {}", 3, "'sequence_batching' is not supported by this server yet"),
-    ("\ninput {\n name: 'x'\n allow_ragged_batch: true }", 4, "'input.allow_ragged_batch'"),
     (
-        "\ndynamic_batching {\n preserve_ordering: true }",
-        3,
-        "supported here: preferred_batch_size, max_queue_delay_microseconds, default_queue_policy",
+        "\n\noptimization {\n graph {} }",
+        4,
+        "'optimization.graph' is not supported by this server yet",
     ),
-    ("\ninput { name: 'x' dims: 1 }", 2, "input 'x': data_type TYPE_INVALID cannot be served"),
+    ("\ninput {\n name: 'x'\n is_shape_tensor: true }", 4, "'input.is_shape_tensor'"),
+    (
+        "\ninstance_group {\n profile: '0' }",
+        3,
+        "supported here: name, kind, count, gpus, passive, host_policy, rate_limiter",
+    ),
+    (
+        "\ninput { name: 'x' dims: 1 }",
+        2,
+        "model input 'x' must specify 'data_type' for m; accepted: TYPE_BOOL, TYPE_",
+    ),
     (
         "\ninput { name: 'x' data_type: TYPE_FP33 dims: 1 }",
         2,
@@ -160,36 +171,49 @@ REFUSED = [
     ("\ninput { name: 'x' data_type: 99 dims: 1 }", 2, "data_type 99 is not one of TYPE_INVALID"),
     ("\ninput { name: 'x' data_type: -1 }", 2, "data_type -1 is not one of TYPE_INVALID"),
     ("\ninstance_group { kind: KIND_TPU }", 2, "'KIND_TPU' is not a ModelInstanceGroup.Kind; acc"),
-    ("\ninput { name: 'x' data_type: TYPE_FP32 dims: 0 }", 2, "input 'x': dims must be 1 or more"),
+    (
+        "\ninput { name: 'x' data_type: TYPE_FP32 dims: 0 }",
+        2,
+        "model input 'x' dimension must be integer >= 1, or -1",
+    ),
     ("\ninstance_group { count: -1 }", 2, "instance_group.count must be 1 or more, got -1"),
     ("\ninstance_group { kind: 7 }", 2, "instance_group.kind 7 is not one of KIND_AUTO, KIND_GPU"),
-    ("\ninstance_group { kind: KIND_CPU gpus: 0 }", 2, "instance_group.gpus is for KIND_GPU"),
+    (
+        "\ninstance_group { kind: KIND_CPU gpus: 0 }",
+        2,
+        "has kind KIND_CPU but specifies one or more GPUs for m; instance_group.gpus [0] is",
+    ),
     ("\ndefault_model_filename: '../x'", 2, "default_model_filename '../x' must stay inside"),
     ("\ndefault_model_filename: '/x'", 2, "must stay inside the model's directory"),
     ("\noutput { name: 'y' data_type: TYPE_FP32 dims: 1 label_filename: 'a/../../b' }", 2, "b'"),
     (
         "\nmax_batch_size: 4\ndynamic_batching { preferred_batch_size: 8 }",
         3,
-        "dynamic batching preferred size must be <= max batch size 4 for 'm', got pref",
+        "dynamic batching preferred size must be <= max batch size for m; max_batch_size is 4",
     ),
     ("\ndynamic_batching { preferred_batch_size: -1 }", 2, "must be 1 or more, got -1"),
     (
         "\n\nmodel_warmup { name: 'w' inputs { key: 'x' value { data_type: TYPE_FP32 } } }",
         3,
-        "model_warmup.inputs 'x' needs zero_data or random_data",
+        "model_warmup.inputs 'x' needs zero_data, random_data or input_data_file",
     ),
-    ("\nmodel_warmup { inputs { key: 'x' value { input_data_file: 'f' } } }", 2, "input_data_file"),
+    (
+        "\nmodel_warmup { inputs {"
+        " key: 'x' value { data_type: TYPE_BOOL input_data_file: '../f' } } }",
+        2,
+        "inside",
+    ),
     (
         "\nmodel_warmup { inputs { key: 'x' value"
         " { data_type: TYPE_FP32 dims: -7 zero_data: true } } }",
         2,
-        "dims must be 1 or more, or -1, got -7",
+        "variable-size dimension for m; got dims [-7]",
     ),
-    ('\nplatform: "ensemble"', 2, "at least one step"),
+    ('\nplatform: "ensemble"', 2, "at least one"),
     (
         STEPS + 'parameters {\n key: "fan_out" value { string_value: "c" } }',
-        8,
-        "parameters.fan_out names 'c', which is no step of this ensemble; its steps are a, b",
+        10,
+        "parameters.fan_out names 'c', which is no step of this ensemble for m; its",
     ),
 ]
 
@@ -281,20 +305,22 @@ def scalar(field: Any, random: Random) -> Any:
 @settings(max_examples=500, deadline=None)
 @given(st.integers(0, 2**32))
 def test_random_messages_of_the_schema_are_read_or_refused(seed: int) -> None:
-    message = fill(config_pbtxt._schema().ModelConfig(), Random(seed))
+    message = fill(schema().ModelConfig(), Random(seed))
     config = parses_or_refuses(text_format.MessageToString(message))
     if config is None:
         return
     assert config.max_batch_size == message.max_batch_size
     assert [i.spec.name for i in config.input] == [i.name for i in message.input]
-    counts = [group.count or 1 for group in message.instance_group]
+    counts = [group.count for group in message.instance_group]
     assert [group.count for group in config.instance_group] == counts
-    supported = config_pbtxt._FIELDS[""].split()
+    supported = supported_fields()
     assert {field.name for field, _ in message.ListFields()} <= set(supported)
 
 
 def test_an_image_format_needs_three_dims():
     text = 'input { name: "x" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ %s ] }'
     assert parse_config(text % "3, 4, 4", "m").input[0].spec.dims == (3, 4, 4)
-    with pytest.raises(ConfigError, match=r"config.pbtxt:1: input 'x': format needs 3 dims, got 2"):
+    with pytest.raises(
+        ConfigError, match=r"config.pbtxt:1: model input NHWC/NCHW require 3 dims for m"
+    ):
         parse_config(text % "4, 4", "m")

@@ -10,6 +10,7 @@ Triton's rules: the backend comes from the file's name, inputs and outputs from 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from triton_ros.core.backend import Signature
@@ -33,6 +34,7 @@ _BACKEND_FILES = {
     "tflite": ("model.tflite",),
     "python": ("model.py",),
 }
+_NOT_CPU = (InstanceKind.KIND_GPU, InstanceKind.KIND_MODEL)
 _PLATFORM_BACKENDS = {
     "tensorrt_plan": "tensorrt",
     "onnxruntime_onnx": "onnxruntime",
@@ -93,14 +95,18 @@ def complete(config: ModelConfig, signature: Signature) -> ModelConfig:
 
 
 def complete_groups(config: ModelConfig) -> tuple[InstanceGroup, ...]:
-    """The instance groups with their names; one group where there is none.
+    """The instance groups with their names and counts; one group where there is none.
 
-    The default count on a CPU is Triton's: 2 for ONNX Runtime, else 1.
+    The default count on a CPU is Triton's: 2 for ONNX Runtime and TensorFlow, else 1.
     """
-    count = 2 if config.backend == "onnxruntime" else 1
-    groups = config.instance_group or (InstanceGroup(kind=InstanceKind.KIND_AUTO, count=count),)
+    groups = config.instance_group or (InstanceGroup(config.name, count=0),)
+    default = 2 if config.backend in ("onnxruntime", "tensorflow") else 1
     return tuple(
-        InstanceGroup(group.name or f"{config.name}_{index}", group.kind, group.count, group.gpus)
+        replace(
+            group,
+            name=group.name or f"{config.name}_{index}",
+            count=group.count or (1 if group.kind in _NOT_CPU else default),
+        )
         for index, group in enumerate(groups)
     )
 

@@ -3,7 +3,7 @@
 """A model's configuration as a typed value, with the field names of Triton's `ModelConfig`.
 
 Everything is checked at construction, so a `ModelConfig` that exists can be used.  Fields that
-this server does not act on yet are refused by `config_pbtxt` rather than ignored: a setting that
+this server does not act on yet are refused by `config_schema` rather than ignored: a setting that
 does nothing is worse than one that is missing.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from triton_ros.core.config_rules import check_config, check_dims, check_reshape
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.scheduling_config import (
     BatchInput,
@@ -22,7 +23,7 @@ from triton_ros.core.scheduling_config import (
     RateLimiterConfig,
     SequenceBatching,
 )
-from triton_ros.core.tensor import TensorSpec, numpy_dtype
+from triton_ros.core.tensor import TensorSpec
 
 
 class InstanceKind(Enum):
@@ -48,7 +49,8 @@ class InputConfig:
     """Requests of different shapes make one batch: flattened, one behind the other."""
 
     def __post_init__(self) -> None:
-        _check_spec("input", self.spec)
+        check_dims("model input", self.spec)
+        check_reshape("model input", self.spec, self.reshape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,16 @@ class OutputConfig:
     reshape: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_spec("output", self.spec)
+        check_dims("model output", self.spec)
+        check_reshape("model output", self.spec, self.reshape)
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceGroup:
-    """`ModelInstanceGroup`: `count` executors on each of `gpus` (or on the CPU)."""
+    """`ModelInstanceGroup`: `count` executors on each of `gpus` (or on the CPU).
+
+    A count of 0 stands for the backend's default, until the configuration is completed.
+    """
 
     name: str = ""
     kind: InstanceKind = InstanceKind.KIND_AUTO
@@ -80,12 +86,12 @@ class InstanceGroup:
     rate_limiter: RateLimiterConfig = field(default_factory=RateLimiterConfig)
 
     def __post_init__(self) -> None:
-        if self.count < 1:
+        if self.count < 0:
             raise ConfigError(f"instance_group.count must be 1 or more, got {self.count}")
         if self.gpus and self.kind in (InstanceKind.KIND_CPU, InstanceKind.KIND_MODEL):
             raise ConfigError(
-                "instance_group.gpus is for KIND_GPU and KIND_AUTO,"
-                f" this group is {self.kind.value}"
+                f"instance group '{self.name}' has kind {self.kind.value} but specifies one or more"
+                f" GPUs; instance_group.gpus {list(self.gpus)} is for KIND_GPU and KIND_AUTO"
             )
 
 
@@ -138,7 +144,7 @@ class WarmupSample:
 
     def __post_init__(self) -> None:
         for spec in self.inputs.values():
-            _check_spec("model_warmup.inputs", spec)
+            check_dims("model_warmup.inputs", spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,34 +175,11 @@ class ModelConfig:
     parameters: Mapping[str, str] = field(default_factory=dict)
     stated: frozenset[str] = frozenset()
     """The top-level fields that the file set, so that completion knows what it may fill in."""
-    source: bytes = b""
+    source: bytes = field(default=b"", compare=False, repr=False)
     """The serialized message that this was made from; `config_json` shows its other fields."""
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise ConfigError("name must not be empty")
-        if self.max_batch_size < 0:
-            raise ConfigError(f"max_batch_size must be 0 or more, got {self.max_batch_size}")
-        _check_unique("input", [i.spec.name for i in self.input])
-        _check_unique("output", [o.spec.name for o in self.output])
-        if self.is_ensemble != bool(self.ensemble):
-            raise ConfigError(
-                "ensemble_scheduling with at least one step and platform 'ensemble' go together"
-            )
-        self._check_batching()
-
-    def _check_batching(self) -> None:
-        if self.dynamic_batching is None:
-            return
-        if self.is_ensemble:
-            raise ConfigError("an ensemble has no dynamic_batching: its steps' models have")
-        for size in self.dynamic_batching.preferred_batch_size:
-            known = self.max_batch_size > 0 or "max_batch_size" in self.stated
-            if known and size > self.max_batch_size:
-                raise ConfigError(
-                    "dynamic batching preferred size must be <= max batch size"
-                    f" {self.max_batch_size} for '{self.name}', got preferred_batch_size {size}"
-                )
+        check_config(self)
 
     @property
     def is_ensemble(self) -> bool:
@@ -205,18 +188,3 @@ class ModelConfig:
     def with_changes(self, **changes: object) -> ModelConfig:
         """A copy with some fields replaced, checked again."""
         return replace(self, **changes)  # type: ignore[arg-type]
-
-
-def _check_spec(kind: str, spec: TensorSpec) -> None:
-    if not spec.name:
-        raise ConfigError(f"{kind}.name must not be empty")
-    numpy_dtype(spec.datatype)
-    for dim in spec.dims:
-        if dim < 1 and dim != -1:
-            raise ConfigError(f"{kind} '{spec.name}': dims must be 1 or more, or -1, got {dim}")
-
-
-def _check_unique(kind: str, names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f"{kind} '{name}' is given twice")
