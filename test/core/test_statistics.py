@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import json
 import threading
-from enum import Enum
 
 import pytest
 
 from triton_ros.core.errors import (
     CancelledError,
+    DeadlineError,
+    DroppedError,
     InternalError,
     InvalidArgumentError,
-    NotFoundError,
+    QueueFullError,
+    TimeoutExpiredError,
     TritonError,
     UnavailableError,
 )
@@ -139,32 +141,25 @@ def test_responses_by_index() -> None:
     )
 
 
-class Reason(Enum):
-    """How an error may carry its reason."""
+class UnheardOf(TritonError):
+    """Of a kind that nobody counts."""
 
-    DROPPED = "DROPPED"
-
-
-def with_reason(error: TritonError, reason: object) -> TritonError:
-    error.reason = reason  # type: ignore[attr-defined]
-    return error
+    reason = "WEATHER"
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
         (CancelledError("gone"), FailureReason.CANCELED),
-        (UnavailableError("Exceeds maximum queue size"), FailureReason.REJECTED),
+        (QueueFullError("Exceeds maximum queue size"), FailureReason.REJECTED),
+        (TimeoutExpiredError("late"), FailureReason.TIMEOUT),
+        (DeadlineError("too late"), FailureReason.DEADLINE),
+        (DroppedError("old"), FailureReason.DROPPED),
+        (DroppedError("old").within("in ensemble 'e'"), FailureReason.DROPPED),
         (InternalError("model 'm' failed"), FailureReason.BACKEND),
+        (UnavailableError("model 'm' is unloading"), FailureReason.OTHER),
         (InvalidArgumentError("shape"), FailureReason.OTHER),
-        (NotFoundError("name"), FailureReason.OTHER),
-        (with_reason(UnavailableError("late"), "TIMEOUT"), FailureReason.TIMEOUT),
-        (with_reason(UnavailableError("late"), "deadline"), FailureReason.DEADLINE),
-        (with_reason(UnavailableError("old"), Reason.DROPPED), FailureReason.DROPPED),
-        (with_reason(InvalidArgumentError("x"), "BACKEND"), FailureReason.BACKEND),
-        (with_reason(CancelledError("x"), "CANCELLED"), FailureReason.CANCELED),
-        (with_reason(CancelledError("x"), None), FailureReason.CANCELED),
-        (with_reason(InternalError("x"), "who knows"), FailureReason.BACKEND),
+        (UnheardOf("x"), FailureReason.OTHER),
     ],
 )
 def test_failures_by_reason(error: TritonError, reason: FailureReason) -> None:
@@ -242,7 +237,7 @@ def test_json_is_tritons_entry() -> None:
 
 def test_many_threads_lose_nothing() -> None:
     collector = StatisticsCollector()
-    error = UnavailableError("full")
+    error = QueueFullError("full")
 
     def count() -> None:
         for _ in range(500):

@@ -71,13 +71,17 @@ def test_log_frequency_rotates() -> None:
     assert sink.closed == 1
 
 
-def test_without_log_frequency_memory_is_bounded() -> None:
+@pytest.mark.parametrize(("level", "chunk"), [(TraceLevel.TIMESTAMPS, CHUNK), (BOTH, 1)])
+def test_without_log_frequency_memory_is_bounded(level: TraceLevel, chunk: int) -> None:
     sink = Kept()
-    source = tracer(sink, log_frequency=0)
-    sampled(source, CHUNK + 1)
-    assert [(len(entries), numbered) for _, entries, numbered in sink.saved] == [(3 * CHUNK, False)]
+    source = tracer(sink, level, log_frequency=0)
+    sampled(source, chunk)
+    assert [(len(entries), numbered) for _, entries, numbered in sink.saved] == [(3 * chunk, False)]
+    running = started(source)
+    sampled(source, chunk - 1)
     source.close()
-    assert [(len(entries), numbered) for _, entries, numbered in sink.saved[1:]] == [(3, False)]
+    assert len(sink.saved) == (2 if chunk > 1 else 1), "what had ended"
+    running.end()
 
 
 def test_the_last_of_a_count_is_saved_at_once() -> None:

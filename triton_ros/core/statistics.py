@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from triton_ros.core.errors import CancelledError, InternalError, TritonError, UnavailableError
+from triton_ros.core.errors import InternalError, TritonError
 from triton_ros.core.memory_usage import MemoryUsage
 from triton_ros.core.request import Timing
 
@@ -40,23 +40,13 @@ class FailureReason(Enum):
         return FailureReason.REJECTED if self in ours else self
 
 
-_BY_NAME = {reason.value: reason for reason in FailureReason} | {
-    "CANCELLED": FailureReason.CANCELED
-}
-_BY_CLASS: tuple[tuple[type[TritonError], FailureReason], ...] = (
-    (CancelledError, FailureReason.CANCELED),
-    (UnavailableError, FailureReason.REJECTED),
-    (InternalError, FailureReason.BACKEND),
-)
+_BY_NAME = {reason.value: reason for reason in FailureReason}
 
 
 def failure_reason(error: TritonError) -> FailureReason:
-    """The reason that the error carries; else what its class suggests."""
-    named = getattr(error, "reason", None)
-    reason = _BY_NAME.get(str(getattr(named, "value", named)).upper())
-    if reason is not None:
-        return reason
-    return next((r for cls, r in _BY_CLASS if isinstance(error, cls)), FailureReason.OTHER)
+    """What the error says; if it says nothing, an internal error is the backend's."""
+    unsaid = FailureReason.BACKEND if isinstance(error, InternalError) else FailureReason.OTHER
+    return _BY_NAME.get(error.reason, unsaid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ saving, which only ending traces take, so that no request waits for a file unles
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -31,7 +32,8 @@ Own: TypeAlias = dict[str, dict[str, Any]]
 """Settings that replace others: the model's fields by model; those of "" are global."""
 
 CHUNK = 100
-"""Traces kept in memory at most, where neither a count nor a log frequency asks for more."""
+"""Traces kept in memory at most, where neither a count nor a log frequency asks for more; one, if
+it has tensors."""
 
 
 class Sampler:
@@ -79,11 +81,16 @@ class Sampler:
         """What is to be saved now, and whether into a numbered file."""
         frequency = self.settings.log_frequency
         complete = self.left == 0 and self.idle
-        full = self._groups >= (frequency or (CHUNK if self.left < 0 else float("inf")))
+        full = self._groups >= (frequency or self._chunk())
         if not self._traces or not (full or complete or closing or (self.retired and self.idle)):
             return None
         traces, self._traces, self._groups = self._traces, [], 0
         return traces, bool(frequency) or complete
+
+    def _chunk(self) -> float:
+        if self.left >= 0:  # a numbered file is to hold them all
+            return math.inf
+        return 1 if TraceLevel.TENSORS in self.settings.level else CHUNK
 
 
 class Tracer:
