@@ -231,11 +231,11 @@ def test_fifty_reloads_leave_nothing_behind(serve: Serve, backend: FakeBackend) 
         assert model.gone.wait(TIMEOUT)
     finalized_once(backend.models[:-1])
     lifecycle = server._lifecycle
-    for thread in lifecycle._retirement.threads:
+    for thread in lifecycle._exchange.retirement.threads:
         thread.join(TIMEOUT)
     names = [thread.name for thread in threading.enumerate()]
     assert sorted(name for name in names if name.startswith(("m_", "unload"))) == ["m_0", "m_1"]
-    assert len(lifecycle._retirement.threads) <= 2
+    assert len(lifecycle._exchange.retirement.threads) <= 2
     assert not lifecycle._leases.users()
     assert lifecycle._tasks.wait(TIMEOUT) == ()
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from triton_ros.core.errors import NotFoundError, TritonError, UnavailableError
 from triton_ros.core.model_state import Event, IndexEntry, ModelState, transition
 
+_STEPS = "a model of its steps is not ready"
+
 
 @dataclass(slots=True)
 class _Status:
@@ -72,10 +74,9 @@ class ModelIndex:
         if not known:
             state = ModelState.UNAVAILABLE if news else ModelState.UNKNOWN
             return [IndexEntry(name, None, state, news, seconds)]
-        rows = []
-        for version, (state, reason) in sorted(known.items()):
-            reason = news or reason
-            if state is ModelState.READY and not usable:
-                state, reason = ModelState.UNAVAILABLE, "a model of its steps is not ready"
-            rows.append(IndexEntry(name, version, state, reason, seconds))
-        return rows
+        return [
+            IndexEntry(name, version, state, news or reason, seconds)
+            if usable or state is not ModelState.READY
+            else IndexEntry(name, version, ModelState.UNAVAILABLE, _STEPS, seconds)
+            for version, (state, reason) in sorted(known.items())
+        ]

@@ -1,68 +1,31 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Load, unload, reload: which version serves, and how it is exchanged under traffic.
+"""Load, unload, reload: who may ask for it, where it runs, and what is known of it.
 
-A (re)load builds the new versions beside the old ones on the load pool.  When all of them are
-warm, one assignment under the lock makes them the ones that serve; if any fails, nothing changes.
-Requests hold the version they started on (`model_leases`); an old version is closed when the last
-of them is done.  So a swap neither loses a request nor answers one from two models.
-
-Versions whose files and configuration are as they were stay, if anything else changed; where only
-`instance_group` changed, instances come and go under traffic.
-
-Calls for the same model are carried out one after the other (`_turn`), different models side by
-side.  An ensemble's load takes the turns of its steps' models, never the other way round.
+`model_exchange` says how versions are exchanged.  Loads run on a pool (`control_tasks`), an
+ensemble's with those of its steps in one thread of it, so a pool of one is enough.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from functools import partial
 
 from triton_ros.core.control_tasks import ControlTasks
-from triton_ros.core.ensemble import EnsembleModel
-from triton_ros.core.ensemble_checks import check_exchange
-from triton_ros.core.ensemble_plan import check_circle
-from triton_ros.core.errors import (
-    ConfigError,
-    InternalError,
-    TritonError,
-    UnavailableError,
-)
+from triton_ros.core.errors import UnavailableError
 from triton_ros.core.execution import Clock
-from triton_ros.core.last_good import LastGood
-from triton_ros.core.load_progress import LoadProgress, ProgressBoard
-from triton_ros.core.model import Model
-from triton_ros.core.model_config import ModelConfig
-from triton_ros.core.model_index import ModelIndex
-from triton_ros.core.model_leases import ModelLeases
+from triton_ros.core.load_progress import LoadProgress
+from triton_ros.core.model_exchange import ModelExchange
 from triton_ros.core.model_loader import ModelLoader
-from triton_ros.core.model_override import LoadOrder, ModelSources, Override
+from triton_ros.core.model_override import LoadOrder
 from triton_ros.core.model_repository import ModelRepository
-from triton_ros.core.model_source import ModelSource
-from triton_ros.core.model_state import Event, IndexEntry
+from triton_ros.core.model_state import IndexEntry
 from triton_ros.core.repository_poller import RepositoryPoller
 from triton_ros.core.server_options import ModelControlMode, ServerOptions
-from triton_ros.core.version_build import Build, Retirement, close_model, fill
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """What a load did so far, so that it can be told or taken back."""
-
-    versions: tuple[int, ...] = ()
-    pulled: list[str] = field(default_factory=list)
-    """Models of an ensemble's steps that were loaded for it."""
-    needed: Counter[str] = field(default_factory=Counter)
-    """Models that must not be taken away meanwhile."""
 
 
 class ModelLifecycle:
@@ -80,22 +43,13 @@ class ModelLifecycle:
         self._clock = clock
         self._options = options or ServerOptions()
         self._tasks = ControlTasks(self._options.model_load_thread_count)
-        self._lock = threading.RLock()
-        self._index = ModelIndex(self._lock)
-        self._leases = ModelLeases(self._lock, self._index.explain)
+        self._exchange = ModelExchange(repository, loader, clock, self._options)
+        self._leases = self._exchange.leases
+        self._progress = self._exchange.progress
         self.acquire = self._leases.acquire
         self.retain = self._leases.retain
         self.release = self._leases.release
-        self._progress = ProgressBoard(clock)
-        self._sources = ModelSources(repository)
-        self._origins: dict[str, ModelSource] = {}
-        self._explicit: set[str] = set()
-        self._needed: Counter[str] = Counter()
-        self._turns: dict[str, threading.RLock] = defaultdict(threading.RLock)
-        self._retirement = Retirement()
-        self._last_good = LastGood(self._options.last_good_file)
         self._poller: RepositoryPoller | None = None
-        self._closed = False
 
     # control ---------------------------------------------------------------------------------
 
@@ -135,7 +89,7 @@ class ModelLifecycle:
         another ensemble uses them.  Raises `UnavailableError` where the control mode forbids it.
         """
         self._check_mode()
-        return self._tasks.unload(lambda n: self._unload(n, dependents), name)
+        return self._tasks.unload(lambda n: self._exchange.unload(n, dependents), name)
 
     def close(self, timeout: float) -> tuple[str, ...]:
         """Unload everything; the names of what did not finish within `timeout` seconds.
@@ -146,18 +100,13 @@ class ModelLifecycle:
         if self._poller:
             self._poller.close()
         self._tasks.refuse()
-        self._progress.close()
-        with self._lock:
-            self._closed = True
-            names = self._leases.names()
-        for name in names:
-            self._retire(name, self._leases.take(name), self._sources.replace(name, None))
-        threads = self._retirement.threads
+        self._exchange.refuse()
+        threads = self._exchange.retirement.threads
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         late = self._tasks.wait(max(0.0, deadline - time.monotonic()))
         left = tuple(dict.fromkeys([t.name for t in threads if t.is_alive()] + list(late)))
-        self._sources.close()
+        self._exchange.close()
         if left:
             running = self._leases.users()
             _LOG.warning("abandoned at shutdown: %s; requests running: %s", left, running or "none")
@@ -175,268 +124,25 @@ class ModelLifecycle:
         return RepositoryPoller(
             self._repository,
             lambda name: self._submit(name, LoadOrder(always=False)),
-            lambda name: self._tasks.unload(lambda n: self._unload(n, False), name),
+            lambda name: self._tasks.unload(lambda n: self._exchange.unload(n, False), name),
             self._options.repository_poll_secs,
             self._options.poll_quiet_secs,
             self._clock,
         )
 
-    def _turn(self, name: str) -> threading.RLock:
-        with self._lock:
-            return self._turns[name]
-
-    # load ------------------------------------------------------------------------------------
-
     def _submit(self, name: str, order: LoadOrder) -> Future[None]:
         self._progress.queued(name)
 
         def ended(*_: Future[None]) -> None:
-            self._progress.ended(name, forget=not self._index.known(name))
+            self._progress.ended(name, forget=not self._exchange.index.known(name))
 
         try:
-            future = self._tasks.load(lambda n: self._load(n, order), name)
+            future = self._tasks.load(lambda n: self._exchange.load(n, order), name)
         except UnavailableError:
             ended()
             raise
         future.add_done_callback(ended)
         return future
-
-    def _load(self, name: str, order: LoadOrder) -> None:
-        with self._turn(name):
-            number = 0
-            while True:
-                number += 1
-                self._progress.began(name, number)
-                attempt = _Attempt()
-                try:
-                    self._attempt(name, order, attempt)
-                except TritonError as error:
-                    self._progress.failed(name, str(error))
-                    if number <= self._options.model_load_retry_count and self._may_pass(error):
-                        continue
-                    if self._stands_in(name, order, attempt, error):
-                        return
-                    self._progress.ended(name)
-                    raise
-                self._progress.succeeded(name)
-                return
-
-    def _may_pass(self, error: TritonError) -> bool:
-        """Whether another attempt makes sense: what is wrong on disk stays wrong."""
-        return isinstance(error, (InternalError, UnavailableError)) and not self._closed
-
-    def _stands_in(self, name: str, order: LoadOrder, failed: _Attempt, error: TritonError) -> bool:
-        """Serve the last version that loaded, if that is wanted and it is there."""
-        if not order.fallback or not failed.versions or self._closed:
-            return False
-        version = self._last_good.version(name, self._repository.find(name))
-        if version is None or version in failed.versions[-1:]:
-            return False
-        try:
-            self._attempt(name, replace(order, version=version), _Attempt())
-        except TritonError as second:
-            _LOG.warning("model '%s' version %d does not load either: %s", name, version, second)
-            self._index.tell(name, str(error))
-            return False
-        self._index.tell(
-            name,
-            f"version {failed.versions[-1]} failed: {error}; serving version {version}, the last"
-            " that loaded",
-        )
-        self._progress.ended(name)
-        return True
-
-    def _attempt(self, name: str, order: LoadOrder, attempt: _Attempt) -> None:
-        try:
-            self._exchange(name, order, attempt)
-        except Exception as error:
-            self._free(attempt)
-            self._drop_unused(attempt.pulled)
-            if isinstance(error, TritonError):
-                self._note_failure(name, attempt.versions, str(error))
-                raise
-            reason = f"{type(error).__name__}: {error}"
-            self._note_failure(name, attempt.versions, reason)
-            # the file system's, say: translated here, once
-            raise InternalError(reason) from error
-        self._free(attempt)
-
-    def _free(self, attempt: _Attempt) -> None:
-        with self._lock:
-            self._needed -= attempt.needed
-
-    def _exchange(self, name: str, order: LoadOrder, attempt: _Attempt) -> None:
-        self._progress.stage(name, "reading configuration")
-        source, override = self._sources.open(name, order)
-        try:
-            self._bring(name, order, attempt, source, override)
-        except BaseException as error:
-            if override and override is not self._sources.in_force(name):
-                override.remove()
-            if isinstance(error, ConfigError) and not override:
-                raise source.directory.located(error) from error
-            raise
-
-    def _bring(
-        self,
-        name: str,
-        order: LoadOrder,
-        attempt: _Attempt,
-        source: ModelSource,
-        override: Override | None,
-    ) -> None:
-        before, serving = self._origins.get(name), self._leases.versions(name)
-        if serving and not order.always and source.same_as(before):
-            self._explicit.update([name] if order.explicit else [])
-            return
-        attempt.versions = self._versions(source, order)
-        self._index.mark(name, attempt.versions, Event.LOAD)
-        build = Build()
-        try:
-            if source.config.is_ensemble:
-                self._pull(source.config, attempt)
-                for version in attempt.versions:
-                    build.add(self._ensemble(source.config, version))
-            else:
-                stage = partial(self._progress.stage, name)
-                fill(build, self._loader, source, before, serving, attempt.versions, stage)
-            self._install(name, source, override, build, order.explicit)
-        except BaseException:
-            self._finish(name, build.undo())
-            raise
-        self._last_good.loaded(name, max(attempt.versions), source.directory)
-
-    def _versions(self, source: ModelSource, order: LoadOrder) -> tuple[int, ...]:
-        if order.version is not None:
-            return (order.version,)
-        available = source.directory.versions()
-        if source.config.is_ensemble and not available:
-            available = (1,)  # an ensemble has no files, so it may do without a version directory
-        versions = source.config.version_policy.select(available)
-        if not versions:
-            raise ConfigError(
-                "at least one version must be available under the version policy of model"
-                f" '{source.directory.name}'; version_policy selects none of the directories"
-                " found: " + (", ".join(map(str, available)) or "none")
-            )
-        return versions
-
-    def _ensemble(self, config: ModelConfig, version: int) -> EnsembleModel:
-        return EnsembleModel(config, version, self.acquire, self.release, self._clock)
-
-    def _pull(self, config: ModelConfig, attempt: _Attempt) -> None:
-        """Load the models of an ensemble's steps that are not ready, in this thread."""
-        steps = [step.model_name for step in config.ensemble]
-        with self._lock:  # or another ensemble's unload could take them away meanwhile
-            attempt.needed = Counter(steps)
-            self._needed += attempt.needed
-        try:
-            check_circle(config, self._read_config)
-            for step in dict.fromkeys(steps):
-                if not self._leases.ready(step):
-                    self._load(step, LoadOrder(explicit=False, always=False))
-                    attempt.pulled.append(step)
-        except TritonError as error:
-            raise error.within(f"in ensemble '{config.name}'") from None
-
-    def _read_config(self, name: str) -> ModelConfig | None:
-        try:
-            return self._repository.find(name).read_config()
-        except TritonError:  # its own load will tell
-            return None
-
-    def _install(
-        self,
-        name: str,
-        source: ModelSource,
-        override: Override | None,
-        build: Build,
-        explicit: bool,
-    ) -> None:
-        with self._lock:
-            if self._closed:
-                raise UnavailableError(f"Server is stopping, model '{name}' is not served any more")
-            check_exchange(self._leases, name, build.models)
-            blocking = build.keep()
-            old = self._leases.put(name, build.models)
-            self._origins[name] = source
-            self._explicit.update([name] if explicit else [])
-            replaced = self._sources.replace(name, override)
-            self._index.tell(name, "")
-            self._index.mark(name, build.models, Event.LOADED)
-        self._finish(name, blocking)
-        gone = {v: m for v, m in old.items() if build.models.get(v) is not m}
-        self._retire(name, gone, replaced, successors=build.models)
-
-    # unload ----------------------------------------------------------------------------------
-
-    def _unload(self, name: str, dependents: bool) -> None:
-        with self._turn(name):
-            models = self._taken(name)
-            if not models:
-                self._repository.find(name)
-            threads = self._retire(name, models, self._sources.replace(name, None))
-        if dependents:
-            threads += self._drop_unused(_steps(models))
-        for thread in threads:
-            thread.join()
-
-    def _drop_unused(self, names: Iterable[str]) -> list[threading.Thread]:
-        """Unload those models that nobody asked for by name and no ensemble uses."""
-        threads: list[threading.Thread] = []
-        for name in dict.fromkeys(names):
-            with self._turn(name), self._lock:
-                if name in self._explicit or self._needed[name]:
-                    continue
-                if self._leases.ensembles_with(name):
-                    continue
-                models = self._taken(name)
-                threads += self._retire(name, models, self._sources.replace(name, None))
-            threads += self._drop_unused(_steps(models))
-        return threads
-
-    def _taken(self, name: str) -> Mapping[int, Model]:
-        with self._lock:
-            models = self._leases.take(name)
-            self._origins.pop(name, None)
-            self._explicit.discard(name)
-            if models:
-                self._index.tell(name, "")  # a failed reload is no news of what is unloaded
-            return models
-
-    # retirement ------------------------------------------------------------------------------
-
-    def _retire(
-        self,
-        name: str,
-        models: Mapping[int, Model],
-        override: Override | None = None,
-        successors: Iterable[int] = (),
-    ) -> list[threading.Thread]:
-        """Close versions that no longer serve, each when its last request is done."""
-        gone = [version for version in models if version not in set(successors)]
-        self._index.mark(name, gone, Event.UNLOAD)
-
-        def drain() -> None:
-            for model in models.values():
-                self._leases.wait_unused(model)
-                close_model(model)
-            if override:
-                override.remove()
-            self._index.mark(name, gone, Event.UNLOADED, "unloaded")
-
-        return [self._retirement.start(f"unload_{name}", drain)] if models or override else []
-
-    def _finish(self, name: str, blocking: Iterable[Callable[[], None]]) -> None:
-        for work in blocking:
-            self._retirement.start(f"instances_{name}", work)
-
-    def _note_failure(self, name: str, versions: Iterable[int], reason: str) -> None:
-        on_disk = name in self._repository.names()
-        with self._lock:
-            if on_disk or self._index.known(name):  # a name that nobody knows leaves no trace
-                self._index.tell(name, reason)
-            self._index.mark(name, versions, Event.FAILED, reason)
 
     # views -----------------------------------------------------------------------------------
 
@@ -456,8 +162,6 @@ class ModelLifecycle:
     def _rows(self, name: str) -> list[IndexEntry]:
         progress = self._progress.of(name)
         usable = self._leases.ready(name)
-        return self._index.rows(name, usable, progress.seconds if progress.loading else None)
-
-
-def _steps(models: Mapping[int, Model]) -> list[str]:
-    return [step.model_name for model in models.values() for step in model.config.ensemble]
+        return self._exchange.index.rows(
+            name, usable, progress.seconds if progress.loading else None
+        )
