@@ -96,6 +96,7 @@ steps = st.one_of(
     offers,
     offers,
     st.tuples(st.just("pull"), st.just(0)),
+    st.tuples(st.just("late"), st.integers(0, 3)),
     st.tuples(st.just("pass"), st.integers(1, 40)),
     st.tuples(st.just("due"), st.just(0)),
     st.tuples(st.just("expire"), st.just(0)),
@@ -190,6 +191,13 @@ class Life:
         self.on_expire()
         assert self.real.next_due() != due
 
+    def on_late(self, index: int) -> None:
+        """An instance pulls before the timer has called; somebody replaces what is too late."""
+        due = self.real.next_due()
+        self.now = max(self.now, due or 0)
+        self.on_pull()
+        self.on_replace(index, Offer(1, "a", 0, 0, None, False, 0))
+
     def on_expire(self, _: int = 0) -> None:
         self.gone(self.real.expire(self.now), self.naive.expire(self.now))
         due = self.real.next_due()
@@ -235,7 +243,7 @@ class Life:
 
 
 @settings(max_examples=500, deadline=None)
-@given(configurations(), st.lists(steps, max_size=40))
+@given(configurations(), st.lists(steps, min_size=8, max_size=50))
 def test_agrees_with_the_naive_batcher_and_answers_everyone_once(
     configuration: tuple[int, DynamicBatching | None], life: list[Offer | tuple]
 ) -> None:

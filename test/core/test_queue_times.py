@@ -180,3 +180,17 @@ def test_replacing_for_ever_needs_no_more_room() -> None:
         old = new
     assert len(line._times) < 100
     assert line.next_due() == 11 * US
+
+
+def test_tidying_up_forgets_no_time_and_brings_none_back() -> None:
+    line = queue(timeout_action=DELAY, default_timeout_microseconds=10)
+    [late] = accepted(line, item())
+    [dated] = accepted(line, item(deadline_ns=99 * US))
+    line.settle(10 * US)
+    for _ in range(500):
+        [passing] = accepted(line, item(), now=20 * US)
+        assert line.remove(passing)
+    assert len(line._times) < 100
+    assert line.next_due() == 99 * US
+    assert words(line.expire(99 * US)) == [(dated, "Request deadline expired")]
+    assert order(line) == [late]

@@ -280,7 +280,7 @@ class PolicyQueue:
     def _counted(self, item: Item, now_ns: int, level: _Level) -> _Request | None:
         """What the item counts as in a level with a limit; None if it does not get in."""
         request = self._last_request if self.continues(item, now_ns) else None
-        if request is None or not request.places:
+        if request is None:
             refused = level.full and not self._batching.drop_oldest
             request = None if refused else _Request()
         self._last_request = request
