@@ -9,19 +9,23 @@ A model file is the name of a behaviour below.  Every behaviour gets the request
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fake_backend import TIMEOUT, row
+import numpy as np
+from fake_backend import TIMEOUT, Outcomes, Source, row
 from toy_models import Toy
 
 from triton_ros.core.backend import ExecutionRequest, ModelCalls, Signature
 from triton_ros.core.errors import InvalidArgumentError
+from triton_ros.core.execution import Executor
 from triton_ros.core.model_config import InstanceGroup, ModelConfig
-from triton_ros.core.request import InferenceRequest
-from triton_ros.core.tensor import TensorSpec
+from triton_ros.core.payload import Item
+from triton_ros.core.request import InferenceRequest, Timing
+from triton_ros.core.statistics import StatisticsCollector
+from triton_ros.core.tensor import Array, TensorSpec
 
 FILE = "model.requests"
 
@@ -181,3 +185,53 @@ class FakeRequestBackend:
 def behaving(behaviour: str, config: str = "", **toy: Any) -> Toy:
     """A model directory for `FakeRequestBackend`, whose backend is called "requests"."""
     return Toy(behaviour.encode(), f'backend: "requests" {config}', FILE, **toy)
+
+
+class Answers(Outcomes):
+    """One item's outcome, and before it the responses with their parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.responses: list[tuple[float, dict[str, Any], Timing]] = []
+
+    def respond(
+        self, outputs: dict[str, Array], parameters: Mapping[str, Any], timing: Timing
+    ) -> None:
+        assert not self.values, "a response after the end"
+        self.responses.append((float(outputs["y"].flat[0]), dict(parameters), timing))
+
+    @property
+    def numbers(self) -> list[float]:
+        return [number for number, _, _ in self.responses]
+
+
+def executor(behaviour: Behaviour, **fields: Any) -> Executor:
+    """An executor of that behaviour; `fields` are its configuration's and its own."""
+    options = {n: fields.pop(n) for n in ("statistics", "make_calls") if n in fields}
+    statistics = options.pop("statistics", None) or StatisticsCollector()
+    config = ModelConfig("m", **{"max_batch_size": 8, **fields})
+    return Executor(FakeRequestInstance(behaviour), config, statistics, lambda: 100, **options)
+
+
+def asked(value: Any = 1.0, **fields: Any) -> tuple[Item, Answers]:
+    """An item with that x (a number stands for a row of it) and who waits for its answer."""
+    answers = Answers()
+    x = value if isinstance(value, np.ndarray | Source) else row(value)
+    return Item({"x": x}, answers, **fields), answers
+
+
+def streamed(value: Any = 1.0, **fields: Any) -> tuple[Item, Answers]:
+    """An item that can take any number of responses."""
+    item, answers = asked(value, **fields)
+    item.respond = answers.respond
+    return item, answers
+
+
+def only(step: Any) -> Behaviour:
+    """A behaviour of one step for each request."""
+
+    def behave(requests: Sequence[ExecutionRequest], calls: Any) -> None:
+        for request in requests:
+            step(request)
+
+    return behave

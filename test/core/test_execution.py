@@ -16,6 +16,8 @@ from triton_ros.core.errors import CancelledError, InternalError, InvalidArgumen
 from triton_ros.core.execution import Executor
 from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.payload import Item
+from triton_ros.core.request import Cancellation, InferenceRequest
+from triton_ros.core.scheduling_config import SequenceBatching
 from triton_ros.core.statistics import Duration, StatisticsCollector
 
 Execute = Callable[[Mapping[str, Any]], Any]
@@ -169,3 +171,93 @@ def test_answers_outlive_the_next_batches() -> None:
         kept += [(number, outcomes[0].one()["y"]), (number + 100, outcomes[1].one()["y"])]
     for number, answer in kept:
         np.testing.assert_array_equal(answer, row(number)[0])
+
+
+@pytest.mark.parametrize("fill", [row(2)[0], Source(2)])
+def test_who_was_cancelled_while_waiting_is_answered_without_being_run(fill: Any) -> None:
+    seen: list[int] = []
+
+    def execute(inputs: Mapping[str, Any]) -> Any:
+        seen.append(len(inputs["x"]))
+        return plus_one(inputs)
+
+    cancellation = Cancellation()
+    run, _ = executor(execute)
+    batch, (a, b, c) = items(fill, fill, fill)
+    for item in batch:
+        item.request = InferenceRequest("m", {}, cancellation=Cancellation())
+    batch[1].request = InferenceRequest("m", {}, cancellation=cancellation)
+    cancellation.cancel()
+    run.run(batch)
+    run.run(batch[1:2])
+    assert seen == [2]
+    assert [type(o) for o in b.wait(2)] == [CancelledError] * 2
+    assert str(b.values[0]) == "request was cancelled"
+    assert float(a.one()["y"][0]) == float(c.one()["y"][0]) == 3
+
+
+def test_a_cancelled_row_of_a_sequence_stays_where_it_is() -> None:
+    seen: list[Any] = []
+
+    def execute(inputs: Mapping[str, Any]) -> Any:
+        seen.append(inputs["x"][:, 0].tolist())
+        return plus_one(inputs)
+
+    config = ModelConfig("m", max_batch_size=8, sequence_batching=SequenceBatching())
+    run = Executor(Instance(execute), config, StatisticsCollector(), lambda: 0)
+    batch, (a, b) = items(row(1)[0], row(2)[0])
+    cancellation = Cancellation()
+    cancellation.cancel()
+    batch[0].request = InferenceRequest("m", {}, cancellation=cancellation)
+    run.run(batch)
+    assert seen == [[0, 2]]
+    assert isinstance(a.one(), CancelledError)
+    assert float(b.one()["y"][0]) == 3
+
+
+@pytest.mark.parametrize("fill", [row(1)[0], Source(1)])
+def test_a_sequences_state_is_taken_from_its_own_row(fill: Any) -> None:
+    class State:
+        def __init__(self) -> None:
+            self.kept: list[Any] = []
+
+        def take(self, outputs: dict[str, Any]) -> dict[str, Any]:
+            self.kept.append(outputs.pop("state"))
+            return outputs
+
+    run, _ = executor(lambda inputs: {"y": inputs["x"], "state": inputs["x"] + 1})
+    batch, (a,) = items(fill)
+    batch[0].state = state = State()
+    run.run(batch)
+    np.testing.assert_array_equal(state.kept[0], row(2)[0])
+    assert list(a.one()) == ["y"]
+
+
+def test_null_rows_fill_the_batch_and_count_for_nothing() -> None:
+    timings: list[Any] = []
+    run, statistics = executor()
+    real = Item({"x": row(1)}, lambda o, t: timings.append((o, t)))
+    null = Item({}, lambda o, t: timings.append("answered"), null=True)
+    run.run([null, real, null])
+    ((outcome, timing),) = timings
+    assert float(outcome["y"][0, 0]) == 2
+    assert timing.batch_size == 1
+    assert list(statistics.snapshot().batch_stats) == [1]
+    run.run([null])
+    assert statistics.snapshot().execution_count == 1
+
+
+def test_kept_batch_tensors_are_accounted() -> None:
+    run, _ = executor(lambda inputs: {"y": inputs["x"].copy()})
+    assert run.pooled_bytes == 0
+    for _ in range(2):
+        batch, _outcomes = items(Source(1), Source(2))
+        run.run(batch)
+        assert run.pooled_bytes == 2 * 4 * 4
+
+
+def test_an_output_may_be_absent() -> None:
+    run, _ = executor(lambda inputs: {})
+    batch, (a, b) = items(row(1)[0], row(2)[0])
+    run.run(batch)
+    assert a.one() == b.one() == {}
