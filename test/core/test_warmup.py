@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fake_backend import TIMEOUT
+from fake_requests import FakeRequestInstance, Late, calling, echo, failing
 
 from triton_ros.core.config_pbtxt import parse_config
 from triton_ros.core.errors import ConfigError, InternalError
@@ -104,9 +108,169 @@ def test_a_failing_sample_fails_the_load_by_name() -> None:
     [
         (sample(FP32 + "zero_data: true", name="z"), "'w' has input 'z'; the model's inputs are x"),
         (sample("data_type: TYPE_FP32 dims: -1 zero_data: true"), "input 'x': dims must be given"),
+        (sample("data_type: TYPE_INT32 dims: 4 zero_data: true"), "data-type is 'INT32', but"),
+        (sample("data_type: TYPE_FP32 dims: 5 zero_data: true"), "Expected [4], got [5]"),
+        ("max_batch_size: 1 " + sample(FP32 + "zero_data: true"), "batch_size must be <= 1"),
     ],
 )
 def test_samples_that_cannot_be(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         warm_up(config(INPUT + text), [Recorder()])
     assert message in str(caught.value)
+
+
+def test_a_sample_of_batch_size_0_is_skipped() -> None:
+    instance = Recorder()
+    warm_up(config(INPUT + sample(FP32 + "zero_data: true", "batch_size: 0")), [instance])
+    assert not instance.seen
+
+
+def test_batch_inputs_are_made_as_for_requests() -> None:
+    instance = Recorder()
+    text = (
+        "max_batch_size: 4 input { name: 'x' data_type: TYPE_FP32 dims: 4 allow_ragged_batch: true"
+        " } batch_input { kind: BATCH_ELEMENT_COUNT target_name: 'count'"
+        " data_type: TYPE_INT32 source_input: 'x' } "
+    )
+    warm_up(config(text + sample(FP32 + "zero_data: true")), [instance])
+    (inputs,) = instance.seen
+    assert inputs["x"].shape == (8,)
+    assert inputs["count"].tolist() == [4, 4]
+
+
+# files -----------------------------------------------------------------------------------------
+
+
+def from_file(data: bytes, spec: str, directory: Path, file: str = "w.bin") -> Recorder:
+    (directory / "warmup").mkdir()
+    (directory / "warmup" / "w.bin").write_bytes(data)
+    (directory / "secret").write_bytes(bytes(16))
+    (directory / "warmup" / "link").symlink_to(directory / "secret")
+    instance = Recorder()
+    text = f"input {{ name: 'x' {spec} }} " + sample(f"{spec} input_data_file: '{file}'")
+    warm_up(config(text), [instance], directory)
+    return instance
+
+
+@pytest.mark.parametrize("tail", [b"", b"more"])
+def test_values_from_a_file(tail: bytes, tmp_path: Path) -> None:
+    data = np.arange(4, dtype="<f4").tobytes() + tail
+    (inputs,) = from_file(data, FP32, tmp_path).seen
+    np.testing.assert_array_equal(inputs["x"], np.float32([0, 1, 2, 3]))
+    assert inputs["x"].flags.writeable
+
+
+def test_texts_from_a_file(tmp_path: Path) -> None:
+    data = b"\x02\0\0\0hi\0\0\0\0"
+    (inputs,) = from_file(data, "data_type: TYPE_STRING dims: [1, 2]", tmp_path).seen
+    assert inputs["x"].tolist() == [[b"hi", b""]]
+
+
+@pytest.mark.parametrize(
+    ("data", "spec", "file", "message"),
+    [
+        (bytes(15), FP32, "w.bin", "expects 16 bytes, but the file only has 15 bytes"),
+        (bytes(16), FP32, "link", "must be a file inside"),
+        (bytes(16), FP32, "none.bin", "No such file"),
+        (b"\x02\0\0\0hi", "data_type: TYPE_STRING dims: 2", "w.bin", "exactly 2 strings"),
+        (b"\x09\0\0\0hi", "data_type: TYPE_STRING dims: 1", "w.bin", "exactly 1 strings"),
+    ],
+)
+def test_files_that_cannot_be_used(
+    data: bytes, spec: str, file: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_file(data, spec, tmp_path, file)
+    assert message in str(caught.value)
+    assert "model_warmup 'w', input 'x', input_data_file" in str(caught.value)
+
+
+def test_a_file_needs_a_model_directory() -> None:
+    with pytest.raises(ConfigError, match="there is no model directory"):
+        warm_up(config(INPUT + sample(FP32 + "input_data_file: 'a'")), [Recorder()])
+
+
+# sequences -------------------------------------------------------------------------------------
+
+SEQUENCE = (
+    "max_batch_size: 4 "
+    + INPUT
+    + """
+    sequence_batching {
+      control_input { name: 'start' control {
+        kind: CONTROL_SEQUENCE_START int32_false_true: [0, 1] } }
+      control_input { name: 'end' control {
+        kind: CONTROL_SEQUENCE_END int32_false_true: [5, 6] } }
+      control_input { name: 'id' control {
+        kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_UINT64 } }
+      state { input_name: 's_in' output_name: 's_out' data_type: TYPE_FP32 dims: [-1, 2] }
+    } """
+)
+
+
+@pytest.mark.parametrize("samples", ["", sample(FP32 + "zero_data: true", "batch_size: 1")])
+def test_a_sequence_model_sees_a_sequences_first_request(samples: str) -> None:
+    instance = Recorder()
+    warm_up(config(SEQUENCE + samples), [instance])
+    (inputs,) = instance.seen
+    assert inputs["start"].tolist() == [[1]]
+    assert inputs["end"].tolist() == [[5]]
+    assert inputs["id"].tolist() == [[1]]
+    assert inputs["s_in"].shape == (1, 1, 2)
+
+
+def test_a_sample_may_say_what_controls_and_states_are() -> None:
+    text = f"""model_warmup {{ name: 'w' batch_size: 2
+        inputs {{ key: 'x' value {{ {FP32} zero_data: true }} }}
+        inputs {{ key: 'start' value {{ data_type: TYPE_INT32 dims: 1 zero_data: true }} }}
+        inputs {{ key: 's_in' value {{ data_type: TYPE_FP32 dims: [3, 2] random_data: true }} }} }}
+    """
+    instance = Recorder()
+    warm_up(config(SEQUENCE + text), [instance])
+    (inputs,) = instance.seen
+    assert inputs["start"].tolist() == [[0], [0]]
+    assert inputs["s_in"].shape == (2, 3, 2)
+    assert inputs["s_in"].any()
+
+
+# instances that answer themselves ----------------------------------------------------------------
+
+
+def test_request_instances_get_as_many_requests_as_rows_and_nothing_unasked() -> None:
+    instance = FakeRequestInstance(echo)
+    batched = INPUT + "max_batch_size: 8 "
+    warm_up(config(batched), [instance])
+    assert instance.sizes == []
+    warm_up(config(batched + sample(FP32 + "zero_data: true", "batch_size: 3")), [instance])
+    assert instance.sizes == [3]
+
+
+def test_a_request_instance_that_fails_a_sample_fails_the_load() -> None:
+    text = INPUT + "max_batch_size: 8 " + sample(FP32 + "zero_data: true")
+    with pytest.raises(InternalError, match="sample 'w' of model 'm': the model broke"):
+        warm_up(config(text), [FakeRequestInstance(failing)])
+
+
+def test_a_decoupled_model_is_warm_when_its_last_answer_came() -> None:
+    late, warm = Late(), threading.Event()
+    text = INPUT + sample(FP32 + "zero_data: true")
+    decoupled = text + "model_transaction_policy { decoupled: true }"
+
+    def load() -> None:
+        warm_up(config(decoupled), [FakeRequestInstance(late)])
+        warm.set()
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    assert late.came.acquire(timeout=TIMEOUT)
+    assert not warm.is_set()
+    late.came.release()
+    late.answer(1, 2)
+    thread.join(TIMEOUT)
+    assert warm.is_set()
+
+
+def test_a_model_cannot_call_models_while_it_warms_up() -> None:
+    text = INPUT + sample(FP32 + "zero_data: true")
+    with pytest.raises(InternalError, match="cannot call other models while it warms up"):
+        warm_up(config(text), [FakeRequestInstance(calling("other"))])
