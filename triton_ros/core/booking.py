@@ -10,7 +10,7 @@ trace and response cache count requests, whatever number of items it was spread 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from triton_ros.core.errors import TritonError
 from triton_ros.core.execution import Clock
@@ -21,11 +21,9 @@ from triton_ros.core.request import (
     Parameter,
     Timing,
 )
+from triton_ros.core.response_cache import ModelCache
 from triton_ros.core.statistics import ResponseFate, StatisticsCollector
 from triton_ros.core.tensor import Array
-
-if TYPE_CHECKING:
-    from triton_ros.core.response_cache import ResponseCache
 
 Outputs = dict[str, Array]
 Finish = Callable[[list[Outputs]], "Outputs | TritonError"]
@@ -38,7 +36,7 @@ class Books(Protocol):
     version: int
     statistics: StatisticsCollector
     clock: Clock
-    cache: ResponseCache | None
+    cache: ModelCache | None
 
 
 class Booking:
@@ -78,9 +76,7 @@ class Booking:
         cache = books.cache
         if cache is None:
             return False
-        key = cache.key(
-            books.name, books.version, request.inputs, request.outputs, request.parameters
-        )
+        key = cache.key(request.inputs, request.outputs, request.parameters)
         outputs = cache.get(key) if key is not None else None
         self._cache_ns = books.clock() - self._start
         if outputs is None:

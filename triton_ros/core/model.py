@@ -10,10 +10,9 @@ element); both are answered through the same callback.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -22,10 +21,13 @@ from triton_ros.core.booking import Booking, Finish, Outputs
 from triton_ros.core.errors import InternalError, TritonError, UnsupportedError
 from triton_ros.core.execution import Clock, Executor
 from triton_ros.core.fan_out import Gather, gather_rows, scatter_rows
+from triton_ros.core.instance_pool import InstancePool
+from triton_ros.core.model_calls import refuse_circular
 from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.payload import Item, ItemDone, item_key
 from triton_ros.core.processing import Processor
 from triton_ros.core.request import Done, InferenceRequest
+from triton_ros.core.response_cache import ModelCache
 from triton_ros.core.scheduler import Scheduler
 from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array, Tensors, TensorSpec, materialize
@@ -35,9 +37,6 @@ from triton_ros.core.validation import (
     check_outputs,
     check_wanted,
 )
-
-if TYPE_CHECKING:
-    from triton_ros.core.response_cache import ResponseCache
 
 Scattered: TypeAlias = tuple[list[Item], Gather | None]
 """A request's items, and who gathers their answers if they are elements."""
@@ -106,7 +105,7 @@ class BackedModel:
         processor: Processor | None,
         statistics: StatisticsCollector,
         clock: Clock,
-        cache: ResponseCache | None = None,
+        cache: ModelCache | None = None,
     ) -> None:
         self.name = config.name
         self.version = version
@@ -115,8 +114,7 @@ class BackedModel:
         self.clock = clock
         self.cache = cache
         self._scheduler = scheduler
-        self._executors = executors
-        self._backend_model = backend_model
+        self.instances = InstancePool(scheduler, executors, backend_model)
         self._processor = processor
         self._raw = Interface.of(config)
         self._ragged = frozenset(i.spec.name for i in config.input if i.allow_ragged_batch)
@@ -171,16 +169,16 @@ class BackedModel:
         return None
 
     def close(self) -> None:
-        self._scheduler.stop()
-        if self.cache is not None:
-            self.cache.drop(self.name)
-        with ExitStack() as rest:  # one that raises does not keep the others
-            rest.callback(self._backend_model.finalize)
-            for executor in self._executors:
-                rest.callback(executor.instance.finalize)
+        try:
+            self.instances.close()
+        finally:
+            if self.cache is not None:
+                self.cache.close()
 
     def _items(self, request: InferenceRequest, booking: Booking, fan_out: bool) -> Scattered:
         """The request's items; raises `TritonError` whatever is wrong with it."""
+        if request.caller is not None:
+            refuse_circular(request, self.name)
         if self.config.decoupled and request.on_response is None:
             raise UnsupportedError(
                 f"model '{self.name}' is decoupled (model_transaction_policy): its requests need"
@@ -281,7 +279,3 @@ class BackedModel:
                 return InternalError(f"model '{self.name}': its outputs cannot be used: {error!r}")
 
         return finished
-
-
-def _active(executors: tuple[Executor, ...]) -> tuple[Executor, ...]:
-    return tuple(executor for executor in executors if not executor.group.passive)

@@ -17,23 +17,37 @@ Example::
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from triton_ros.core.errors import TritonError, UnavailableError
 from triton_ros.core.execution import Clock
+from triton_ros.core.load_progress import LoadProgress
 from triton_ros.core.model import Interface, Model
+from triton_ros.core.model_calls import ServerCalls
 from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.model_lifecycle import ModelLifecycle
 from triton_ros.core.model_loader import LoadBackend, LoadProcessor, ModelLoader, no_processor
 from triton_ros.core.model_repository import ModelRepository
 from triton_ros.core.model_state import IndexEntry
 from triton_ros.core.payload import Item
-from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome
+from triton_ros.core.request import (
+    Cancellation,
+    Done,
+    InferenceRequest,
+    InferenceResponse,
+    Outcome,
+)
+from triton_ros.core.response_cache import ResponseCache
+from triton_ros.core.server_options import ServerOptions
 from triton_ros.core.statistics import Statistics
+from triton_ros.core.trace_file import TraceFiles
+from triton_ros.core.trace_settings import TraceSettings
+from triton_ros.core.tracer import Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +85,22 @@ class InferenceServer:
         load_backend: LoadBackend,
         load_processor: LoadProcessor = no_processor,
         clock: Clock = time.monotonic_ns,
-        load_threads: int = 4,
+        options: ServerOptions | None = None,
     ) -> None:
+        self.options = options or ServerOptions()
         self.repository = ModelRepository(repositories)
-        loader = ModelLoader(load_backend, load_processor, clock)
-        self._lifecycle = ModelLifecycle(self.repository, loader, clock, load_threads)
+        self.tracer = Tracer(TraceSettings(), TraceFiles(), clock)
+        size = self.options.cache_byte_size
+        self.cache = ResponseCache(size) if size else None
+        loader = ModelLoader(
+            load_backend,
+            load_processor,
+            clock,
+            self.options,
+            cache=self.cache,
+            make_calls=partial(ServerCalls, self),
+        )
+        self._lifecycle = ModelLifecycle(self.repository, loader, clock, self.options)
 
     def __enter__(self) -> InferenceServer:
         return self
@@ -83,9 +108,22 @@ class InferenceServer:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def close(self, timeout: float = 30.0) -> tuple[str, ...]:
-        """Answer what is running, unload everything; the names of what did not end in time."""
-        return self._lifecycle.close(timeout)
+    def start(self) -> dict[str, Future[None]]:
+        """Load what `options` want at start (side by side; a future for each), and in poll mode
+        watch the repository from now on.
+        """
+        return self._lifecycle.start()
+
+    def close(self, timeout: float | None = None) -> tuple[str, ...]:
+        """Answer what is running, unload everything; what did not end in time, in words.
+
+        `timeout` is in seconds, by default `options.exit_timeout_secs`.
+        """
+        limit = self.options.exit_timeout_secs if timeout is None else timeout
+        try:
+            return self._lifecycle.close(limit)
+        finally:
+            self.tracer.close()
 
     # inference -------------------------------------------------------------------------------
 
@@ -103,6 +141,28 @@ class InferenceServer:
         if isinstance(outcome, TritonError):
             raise outcome
         return outcome
+
+    def infer_stream(self, request: InferenceRequest) -> Iterator[InferenceResponse]:
+        """The responses of a request, as they come: any number from a decoupled model, else one.
+
+        Raises the request's `TritonError` where the stream ends with it.  A caller that stops
+        iterating withdraws the request.
+        """
+        arrived: SimpleQueue[Outcome] = SimpleQueue()
+        cancellation = request.cancellation or Cancellation()
+        asked = replace(request, on_response=arrived.put, cancellation=cancellation)
+        self._submit(asked, arrived.put, inline=False)
+        try:
+            while True:
+                outcome = arrived.get()
+                if isinstance(outcome, TritonError):
+                    raise outcome
+                if not outcome.final or outcome.outputs:
+                    yield outcome
+                if outcome.final:
+                    return
+        finally:
+            cancellation.cancel()
 
     def submit(self, request: InferenceRequest, done: Done) -> Ticket | None:
         """Queue a request; `done` gets its outcome on the thread that finished it.
@@ -135,6 +195,8 @@ class InferenceServer:
         except TritonError as error:
             done(error)
             return None
+        if self.tracer.enabled and request.trace is None:
+            request.trace = self.tracer.start(model.name, model.version, request.id)
         item = model.submit(request, self._releasing(model, done), inline=inline)
         return Ticket(model, item) if item else None
 
@@ -149,21 +211,45 @@ class InferenceServer:
 
     # models ----------------------------------------------------------------------------------
 
-    def load_model(self, name: str) -> Future[None]:
-        """Load or reload; the future raises the reason if it cannot be."""
-        return self._lifecycle.load(name)
+    def load_model(
+        self, name: str, config: str = "", files: Mapping[str, bytes] | None = None
+    ) -> Future[None]:
+        """Load or reload; the future raises the reason if it cannot be.
 
-    def unload_model(self, name: str) -> Future[None]:
-        """Unload; done when the last request was answered."""
-        return self._lifecycle.unload(name)
+        `config` is a model configuration as JSON that is used instead of the model's own, `files`
+        (``file:<version>/<path>`` to content, with a `config`) stand for the model's directory.
+        Raises `UnavailableError` unless the control mode is explicit.
+        """
+        return self._lifecycle.load(name, config, files)
+
+    def unload_model(self, name: str, dependents: bool = False) -> Future[None]:
+        """Unload; done when the last request was answered.
+
+        With `dependents`, models go too that were loaded only as its steps.  Raises
+        `UnavailableError` unless the control mode is explicit.
+        """
+        return self._lifecycle.unload(name, dependents)
+
+    def load_progress(self, name: str) -> LoadProgress:
+        """How far the load of a model is, or how its last one ended."""
+        return self._lifecycle.progress(name)
 
     def repository_index(self) -> tuple[IndexEntry, ...]:
         """Every model on disk with the state of its versions."""
         return self._lifecycle.index()
 
-    def model_ready(self, name: str) -> bool:
+    def model_ready(self, name: str, version: int = -1) -> bool:
         """Whether requests for a model are answered now."""
-        return self._lifecycle.ready(name)
+        return self._lifecycle.ready(name, version)
+
+    def model_config(self, name: str, version: int = -1) -> str:
+        """The completed configuration of a served version, as Triton's JSON.
+
+        Raises `NotFoundError` or `UnavailableError`.
+        """
+        from triton_ros.core.config_json import config_json
+
+        return config_json(self.describe(name, version).config)
 
     def describe(self, name: str, version: int = -1) -> ModelDescription:
         """Configuration, interface, labels and statistics of a served version.
