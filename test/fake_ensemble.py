@@ -85,10 +85,12 @@ class ToyModel:
         else:
             done(self.response(request, self.compute(request)))
 
-    def answer(self, index: int = 0, outcome: Mapping[str, Array] | TritonError = {}) -> None:
-        """End a held request."""
+    def answer(
+        self, index: int = 0, outcome: Mapping[str, Array] | TritonError | None = None
+    ) -> None:
+        """End a held request; without outputs if None."""
         request, done = self.held.pop(index)
-        done(self.response(request, outcome))
+        done(self.response(request, {} if outcome is None else outcome))
 
     def respond(self, outputs: Mapping[str, Array], index: int = 0, **fields: Any) -> None:
         """One response of a decoupled model, to a held request."""

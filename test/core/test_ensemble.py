@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,20 +29,13 @@ from fake_backend import (
 )
 from toy_models import Toy, write_repository
 
-from triton_ros.core.config_pbtxt import parse_config
-from triton_ros.core.ensemble import EnsembleModel, EnsembleRun
-from triton_ros.core.ensemble_plan import check_plan
 from triton_ros.core.errors import (
-    ConfigError,
     InternalError,
     InvalidArgumentError,
     TritonError,
     UnavailableError,
 )
-from triton_ros.core.model import Interface
-from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.request import InferenceRequest, InferenceResponse
-from triton_ros.core.scheduling_config import EnsembleStep
 from triton_ros.core.server import InferenceServer
 
 Serve = Callable[..., InferenceServer]
@@ -96,37 +87,15 @@ AB = step("a", "x:X", "y:M"), step("b", "x:M", "y:Y")
 @pytest.mark.parametrize(
     ("toy", "message"),
     [
-        (ensemble(step("a", "z:X", "y:Y")), "step 'a': 'z' is not an input; it has x"),
-        (ensemble(step("a", "x:X", "z:Y")), "step 'a': 'z' is not an output; it has y"),
-        (ensemble(step("a", "", "y:Y")), "step 'a': input 'x' is not mapped to a tensor"),
-        (ensemble(step("a", "x:Q", "y:Y")), "nothing produces tensor 'Q'; there are X, Y"),
-        (ensemble(step("a", "x:X", "y:M")), "no step produces output 'Y'; there are M, X"),
-        (
-            ensemble(step("a", "x:X", "y:Y"), step("b", "x:X", "y:Y")),
-            "tensor 'Y' has two producers",
-        ),
-        (ensemble(step("a", "x:X", "y:X")), "tensor 'X' has two producers"),
-        (
-            ensemble(step("a", "x:M", "y:N"), step("b", "x:N", "y:M"), step("a", "x:X", "y:Y")),
-            "steps a, b wait for each other",
-        ),
-        (ensemble(step("e", "x:X", "y:Y")), "ensemble 'e' has itself as a step"),
+        (ensemble(step("a", "z:X", "y:Y")), "non-existing input z in model a; it has x"),
+        (ensemble(step("a", "x:X", "y:M")), "ensemble output 'Y' for ensemble e' is not used"),
+        (ensemble(step("e", "x:X", "y:Y")), "circular dependency between ensembles: e -> "),
         (ensemble(step("nowhere", "x:X", "y:Y")), "model 'nowhere' is not in the model repository"),
         (ensemble(step("a", "x:X", "y:Y", "model_version: 7")), "version 7 is not found"),
     ],
 )
-def test_a_plan_that_cannot_run_is_refused(serve: Serve, toy: Toy, message: str) -> None:
-    text = refused(serve(e=toy))
-    assert message in text
-    assert "ensemble 'e'" in text
-
-
-def test_a_plan_is_checked_without_any_server() -> None:
-    spec = parse_config("input { name: 'x' data_type: TYPE_FP32 dims: 4 }", "a")
-    model: Any = SimpleNamespace(config=spec, interface=Interface.of(spec))
-    config = ModelConfig("e", platform="ensemble", ensemble=(EnsembleStep("a", -1, {"q": "X"}),))
-    with pytest.raises(ConfigError, match="'q' is not an input; it has x"):
-        check_plan(config, {"a": model})
+def test_a_plan_that_cannot_run_is_refused_at_load(serve: Serve, toy: Toy, message: str) -> None:
+    assert message in refused(serve(e=toy))
 
 
 @pytest.mark.parametrize("first", ["e", "f"])
@@ -256,48 +225,6 @@ def test_a_processor_as_a_step(serve: Serve) -> None:
     server.unload_model("c").result(TIMEOUT)
 
 
-class RacingLock:
-    """A lock that lets two threads leave at the same time, twice if need be."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._both = threading.Barrier(2)
-        self._left: set[int] = set()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-        me = threading.get_ident()
-        if threading.current_thread().name == "racer" and me not in self._left:
-            self._left.add(me)
-            self._both.wait(TIMEOUT)
-
-
-def test_two_last_steps_that_arrive_together_answer_once() -> None:
-    callbacks: list[Any] = []
-    config = parse_config(
-        ensemble(step("a", "x:X", "y:A"), step("b", "x:X", "y:B"), outputs="A B").config or "", "e"
-    )
-    owner: Any = EnsembleModel(config, 1, None, None, lambda: 0)  # type: ignore[arg-type]
-    model: Any = SimpleNamespace(submit=lambda request, done, **_: callbacks.append(done))
-    done = Outcomes()
-    run = EnsembleRun(owner, ask(), [model, model], done)
-    run.start()
-    run._lock = RacingLock()  # type: ignore[assignment]
-    answer = InferenceResponse("m", 1, {"y": row(3)})
-    racers = [
-        threading.Thread(target=callback, args=(answer,), name="racer", daemon=True)
-        for callback in callbacks
-    ]
-    for racer in racers:
-        racer.start()
-    for racer in racers:
-        racer.join(TIMEOUT)
-    assert value(done.one(), "A") == 3
-
-
 # --- fan-out ------------------------------------------------------------------------------------
 
 
@@ -333,27 +260,17 @@ def test_rows_of_several_requests_share_batches(serve: Serve, backend: FakeBacke
     assert backend.sizes("a") == [1, 4, 2]
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        'platform: "ensemble" input { name: "X" data_type: TYPE_FP32 dims: [-1, -1] }',
-        'platform: "ensemble" input { name: "X" data_type: TYPE_FP64 dims: [-1, 4] }',
-        'platform: "ensemble" input { name: "X" data_type: TYPE_FP32 dims: 4 }',
-    ],
-)
-def test_rows_are_checked_before_they_join_a_batch(
-    serve: Serve, backend: FakeBackend, config: str
-) -> None:
-    config += f"""output {{ name: "Y" data_type: TYPE_FP32 dims: [-1, 4] }}
+def test_rows_are_checked_before_they_join_a_batch(serve: Serve, backend: FakeBackend) -> None:
+    config = f"""platform: "ensemble"
+    input {{ name: "X" data_type: TYPE_FP32 dims: [-1, -1] }}
+    output {{ name: "Y" data_type: TYPE_FP32 dims: [-1, 4] }}
     ensemble_scheduling {{ {step("a", "x:X", "y:Y")} }}
     parameters {{ key: "fan_out" value {{ string_value: "a" }} }}"""
     server = serve(e=Toy(config=config))
     loaded(server, "e")
     backend.batches.clear()
-    spec = server.describe("e").config.input[0].spec
-    x = np.zeros([3 if dim == -1 else dim for dim in spec.dims], spec.dtype)
     with pytest.raises(InvalidArgumentError, match=r"in ensemble 'e', .*input 'x'"):
-        infer(server, InferenceRequest("e", {"X": x}))
+        infer(server, InferenceRequest("e", {"X": np.zeros((3, 3), np.float32)}))
     assert backend.sizes("a") == []
     server.unload_model("e").result(TIMEOUT)
 

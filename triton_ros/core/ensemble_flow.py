@@ -227,8 +227,9 @@ def processed(step: EnsembleStep, model: Model) -> bool:
 
 def _node(index: int, step: EnsembleStep, model: Model, region: int) -> Node:
     config = model.config
+    batched: bool | None
     if processed(step, model):
-        specs, optional, batched = model.interface.inputs, frozenset[str](), None
+        specs, optional, batched = model.interface.inputs, frozenset[str](), False
     else:
         specs = tuple(i.spec for i in config.input)
         optional = frozenset(i.spec.name for i in config.input if i.optional)
