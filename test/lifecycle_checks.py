@@ -22,6 +22,7 @@ from triton_ros.core.errors import (
 from triton_ros.core.server import InferenceServer
 
 Serve = Callable[..., InferenceServer]
+ServeWith = Callable[..., InferenceServer]
 
 
 def finalized_once(models: list[FakeModel]) -> None:
