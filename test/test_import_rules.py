@@ -51,6 +51,7 @@ LAYERS = {
 }
 EXTRA = {
     "core/config_pbtxt.py": ("google.protobuf", "tritonclient.grpc.model_config_pb2"),
+    "core/config_json.py": ("google.protobuf",),
 }
 """Modules that one file alone may import, beyond its layer."""
 

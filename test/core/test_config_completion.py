@@ -50,7 +50,7 @@ def test_the_backend_comes_from_the_platform_or_stays(tmp_path: Path) -> None:
     assert complete_backend(ModelConfig("m", backend="mine"), tmp_path).backend == "mine"
     plan = ModelConfig("m", platform="tensorrt_plan")
     assert complete_backend(plan, tmp_path).backend == "tensorrt"
-    with pytest.raises(ConfigError, match=r"platform 'caffe' is not one of ensemble, tensorrt_pla"):
+    with pytest.raises(ConfigError, match=r"platform type 'caffe' for m; accepted: ensemble, tens"):
         complete_backend(ModelConfig("m", platform="caffe"), tmp_path)
 
 

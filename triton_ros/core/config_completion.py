@@ -4,16 +4,21 @@
 
 Triton's rules: the backend comes from the file's name, inputs and outputs from the file, a
 `max_batch_size` from a variable first dim everywhere.  Unlike Triton, batching of requests
-(`dynamic_batching`) is never switched on by itself: on a CPU it slows most vision models down.
+(`dynamic_batching`) is not switched on by itself, unless asked for: on a CPU it slows most vision
+models down.
+
+The file has more tensors than requests see: controls and states of sequences, and what is computed
+from a ragged batch.  They need not be configured as inputs or outputs, but the file must have them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from triton_ros.core.backend import Signature
+from triton_ros.core.config_lines import PlacedError
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.model_config import (
     InputConfig,
@@ -22,9 +27,11 @@ from triton_ros.core.model_config import (
     ModelConfig,
     OutputConfig,
 )
+from triton_ros.core.scheduling_config import DynamicBatching
 from triton_ros.core.tensor import TensorSpec
 
 DEFAULT_MAX_BATCH_SIZE = 4
+_NOT_CPU = (InstanceKind.KIND_GPU, InstanceKind.KIND_MODEL)
 _BACKEND_FILES = {
     "tensorrt": ("model.plan",),
     "onnxruntime": ("model.onnx",),
@@ -34,64 +41,127 @@ _BACKEND_FILES = {
     "tflite": ("model.tflite",),
     "python": ("model.py",),
 }
-_NOT_CPU = (InstanceKind.KIND_GPU, InstanceKind.KIND_MODEL)
-_PLATFORM_BACKENDS = {
-    "tensorrt_plan": "tensorrt",
-    "onnxruntime_onnx": "onnxruntime",
-    "pytorch_libtorch": "pytorch",
-    "tensorflow_savedmodel": "tensorflow",
-    "tensorflow_graphdef": "tensorflow",
+_FILE_PLATFORMS = {
+    "model.plan": "tensorrt_plan",
+    "model.onnx": "onnxruntime_onnx",
+    "model.pt": "pytorch_libtorch",
+    "model.pt2": "torch_aoti",
+    "model.savedmodel": "tensorflow_savedmodel",
+    "model.graphdef": "tensorflow_graphdef",
 }
+_PLATFORM_FILES = {platform: file for file, platform in _FILE_PLATFORMS.items()}
+_PLATFORM_FILES["libtorch"] = "model.pt"
+_BACKEND_OF = {file: backend for backend, files in _BACKEND_FILES.items() for file in files}
 
 
 def complete_backend(config: ModelConfig, version_dir: Path) -> ModelConfig:
-    """The configuration with its `backend`, from `platform` or from the name of the file."""
-    if config.backend or config.is_ensemble:
+    """The configuration with `backend`, `platform` and `default_model_filename` filled in.
+
+    They come from each other, else from the files in `version_dir`, else from a model's name of
+    the form ``model.<backend>``.  Raises `ConfigError`.
+    """
+    if config.is_ensemble:
         return config
-    if config.platform:
-        if config.platform not in _PLATFORM_BACKENDS:
-            known = ", ".join(("ensemble", *_PLATFORM_BACKENDS))
-            raise ConfigError(f"platform '{config.platform}' is not one of {known}")
-        return config.with_changes(backend=_PLATFORM_BACKENDS[config.platform])
-    for backend, candidates in _BACKEND_FILES.items():
-        if config.default_model_filename.endswith(tuple(Path(f).suffix for f in candidates)) or any(
-            (version_dir / file).exists() for file in candidates
-        ):
-            return config.with_changes(backend=backend)
-    files = ", ".join(file for names in _BACKEND_FILES.values() for file in names)
-    raise ConfigError(
-        "Invalid model name: Could not determine backend for model"
-        f" '{config.name}' with no backend in model configuration."
-        f" Expected one of {files} in {version_dir}."
+    if config.platform and config.platform not in _PLATFORM_FILES and not config.backend:
+        raise PlacedError(
+            f"unexpected platform type '{config.platform}' for {config.name}; accepted: "
+            + ", ".join(("ensemble", *_PLATFORM_FILES)),
+            "platform",
+        )
+    by_platform = _BACKEND_OF.get(_PLATFORM_FILES.get(config.platform, ""), "")
+    if config.backend in set(_BACKEND_OF.values()):
+        if config.platform and by_platform != config.backend:
+            raise PlacedError(
+                "unexpected 'platform' and 'backend' pair, got:"
+                f"{config.platform}, {config.backend}",
+                "platform",
+            )
+    elif config.backend:
+        return config
+    backend = config.backend or by_platform or _backend_by_file(config, version_dir)
+    if not backend:
+        return _named_backend(config, version_dir)
+    named = _PLATFORM_FILES.get(config.platform)
+    candidates = (named,) if named else _BACKEND_FILES[backend]
+    default = next((f for f in candidates if (version_dir / f).exists()), candidates[0])
+    file = config.default_model_filename or default
+    return config.with_changes(
+        backend=backend,
+        default_model_filename=file,
+        platform=config.platform or _FILE_PLATFORMS.get(file, _FILE_PLATFORMS.get(default, "")),
     )
 
 
-def complete(config: ModelConfig, signature: Signature) -> ModelConfig:
+def _backend_by_file(config: ModelConfig, version_dir: Path) -> str:
+    named = config.default_model_filename
+    for backend, candidates in _BACKEND_FILES.items():
+        if named:
+            if named.endswith(tuple(Path(file).suffix for file in candidates)):
+                return backend
+        elif any((version_dir / file).exists() for file in candidates):
+            return backend
+    return ""
+
+
+def _named_backend(config: ModelConfig, version_dir: Path) -> ModelConfig:
+    _, dot, backend = config.name.partition(".")
+    if not dot or not backend or config.default_model_filename:
+        raise ConfigError(
+            "Invalid model name: Could not determine backend for model"
+            f" '{config.name}' with no backend in model configuration."
+            " Expected model name of the form 'model.<backend_name>',"
+            f" or one of {', '.join(_BACKEND_OF)} in {version_dir}."
+        )
+    return config.with_changes(backend=backend, default_model_filename=f"model.{backend}")
+
+
+def complete(
+    config: ModelConfig,
+    signature: Signature,
+    *,
+    default_max_batch_size: int = DEFAULT_MAX_BATCH_SIZE,
+    auto_complete: bool = True,
+    add_dynamic_batching: bool = False,
+) -> ModelConfig:
     """The configuration with `max_batch_size`, `input`, `output` and `instance_group` filled in.
 
-    Raises `ConfigError` where the configuration and the file contradict each other.
+    Without `auto_complete` only the instance groups are: the rest must be stated.  With
+    `add_dynamic_batching`, a model whose completed `max_batch_size` is more than 1 gets a
+    `dynamic_batching`, as Triton does it.  Raises `ConfigError` where the configuration and the
+    file contradict each other.
     """
-    max_batch_size = config.max_batch_size
-    if "max_batch_size" not in config.stated:
-        max_batch_size = DEFAULT_MAX_BATCH_SIZE if _batch_fits(config, signature) else 0
+    max_batch_size, batching = config.max_batch_size, config.dynamic_batching
+    if auto_complete and "max_batch_size" not in config.stated:
+        fits = _batch_fits(config, signature)
+        max_batch_size = default_max_batch_size if fits else 0
+        free = not (batching or config.sequence_batching)
+        if add_dynamic_batching and max_batch_size > 1 and free:
+            batching = DynamicBatching()
     batched = max_batch_size > 0
     if batched and not signature.batchable:
-        raise ConfigError(
+        raise PlacedError(
             f"model '{config.name}' has max_batch_size {max_batch_size}, but the model file has no"
-            " variable first dim for a batch; accepted: max_batch_size: 0"
+            " variable first dim for a batch; accepted: max_batch_size: 0",
+            "max_batch_size",
         )
-    sides = ("input", signature.inputs), ("output", signature.outputs)
-    found = {side: [_without_batch(spec, batched) for spec in specs] for side, specs in sides}
-    inputs = config.input or tuple(InputConfig(spec) for spec in found["input"])
-    outputs = config.output or tuple(OutputConfig(spec) for spec in found["output"])
-    _compare(config.name, "input", [i.spec for i in inputs], found["input"], whole=True)
-    _compare(config.name, "output", [o.spec for o in outputs], found["output"], whole=False)
-    return config.with_changes(
+    file = _File.of(signature, batched)
+    inputs, outputs = config.input, config.output
+    if auto_complete:
+        hidden, answered = _hidden_inputs(config), _state_outputs(config)
+        inputs = inputs or tuple(InputConfig(s) for n, s in file.inputs.items() if n not in hidden)
+        outputs = outputs or tuple(
+            OutputConfig(s) for n, s in file.outputs.items() if n not in answered
+        )
+    completed = config.with_changes(
         max_batch_size=max_batch_size,
         input=inputs,
         output=outputs,
+        dynamic_batching=batching,
         instance_group=complete_groups(config),
+        stated=config.stated | {"max_batch_size"},
     )
+    _compare(completed, file)
+    return completed
 
 
 def complete_groups(config: ModelConfig) -> tuple[InstanceGroup, ...]:
@@ -111,37 +181,130 @@ def complete_groups(config: ModelConfig) -> tuple[InstanceGroup, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The file's tensors by name, dims without the batch dim."""
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+    batched: bool
+
+    @staticmethod
+    def of(signature: Signature, batched: bool) -> _File:
+        skip = 1 if batched else 0
+        inputs, outputs = (
+            {s.name: replace(s, dims=s.dims[skip:]) for s in specs}
+            for specs in (signature.inputs, signature.outputs)
+        )
+        return _File(inputs, outputs, batched)
+
+
+def _hidden_inputs(config: ModelConfig) -> frozenset[str]:
+    """Inputs of the file that no request gives."""
+    computed = frozenset(name for entry in config.batch_input for name in entry.target_name)
+    batching = config.sequence_batching
+    return computed | batching.hidden_inputs if batching else computed
+
+
+def _state_outputs(config: ModelConfig) -> frozenset[str]:
+    states = config.sequence_batching.state if config.sequence_batching else ()
+    return frozenset(state.output_name for state in states)
+
+
+def _model_sides(config: ModelConfig) -> tuple[list[TensorSpec], list[TensorSpec]]:
+    """What the configuration says that the file's inputs and outputs are, where it says dims."""
+    scattered = {name for entry in config.batch_output for name in entry.target_name}
+    inputs = [
+        replace(i.spec, dims=i.spec.dims if i.reshape is None else i.reshape)
+        for i in config.input
+        if not i.allow_ragged_batch
+    ]
+    outputs = [
+        replace(o.spec, dims=o.spec.dims if o.reshape is None else o.reshape)
+        for o in config.output
+        if o.spec.name not in scattered
+    ]
+    for state in config.sequence_batching.state if config.sequence_batching else ():
+        inputs.append(replace(state.spec, name=state.input_name))
+        if all(spec.name != state.output_name for spec in outputs):
+            outputs.append(replace(state.spec, name=state.output_name))
+    return inputs, outputs
+
+
 def _batch_fits(config: ModelConfig, signature: Signature) -> bool:
     """Whether stated dims (if any) leave room for a batch dim before them."""
     if not signature.batchable:
         return False
     ranks = {spec.name: len(spec.dims) for spec in (*signature.inputs, *signature.outputs)}
-    stated = [i.spec for i in config.input] + [o.spec for o in config.output]
-    return all(len(spec.dims) + 1 == ranks.get(spec.name) for spec in stated)
+    inputs, outputs = _model_sides(config)
+    return all(len(spec.dims) + 1 == ranks.get(spec.name) for spec in inputs + outputs)
 
 
-def _without_batch(spec: TensorSpec, batched: bool) -> TensorSpec:
-    return TensorSpec(spec.name, spec.datatype, spec.dims[1:]) if batched else spec
+# --- comparing ----------------------------------------------------------------------------------
 
 
-def _compare(
-    model: str, side: str, stated: Sequence[TensorSpec], found: Sequence[TensorSpec], whole: bool
-) -> None:
+def _compare(config: ModelConfig, file: _File) -> None:
     """Refuse a configuration that the file contradicts, showing both."""
-    by_name = {spec.name: spec for spec in found}
-    wrong = [
-        spec
-        for spec in stated
-        if spec.name not in by_name
-        or spec.datatype != by_name[spec.name].datatype
-        or not _compatible(spec.dims, by_name[spec.name].dims)
+    inputs, outputs = _model_sides(config)
+    known = {spec.name for spec in inputs} | _hidden_inputs(config)
+    known |= {i.spec.name for i in config.input if i.allow_ragged_batch}
+    missing = any(name not in known for name in file.inputs)
+    stated = [i.spec for i in config.input], [o.spec for o in config.output]
+    sides = ("input", inputs, stated[0], file.inputs), ("output", outputs, stated[1], file.outputs)
+    for side, said, shown, found in sides:
+        wrong = [
+            spec.name
+            for spec in said
+            if spec.name not in found
+            or spec.datatype != found[spec.name].datatype
+            or not _compatible(spec.dims, found[spec.name].dims)
+        ]
+        if wrong or (side == "input" and missing):
+            extra = [spec for spec in said if spec.name in wrong and spec not in shown]
+            raise PlacedError(
+                f"model '{config.name}', {side}: the configuration says {_show([*shown, *extra])},"
+                f" the file has {_show(list(found.values()))}",
+                *(side, *wrong[:1]),
+            )
+    _compare_ragged(config, file)
+    _compare_computed(config, file)
+
+
+def _compare_ragged(config: ModelConfig, file: _File) -> None:
+    for tensor in config.input:
+        if not tensor.allow_ragged_batch:
+            continue
+        found = file.inputs.get(tensor.spec.name)
+        if found is None or found.dims or found.datatype != tensor.spec.datatype:
+            provides = "none"
+            if found is not None:
+                provides = f"{found.datatype} {[-1, *found.dims]}"
+            raise PlacedError(
+                f"unable to load model '{config.name}', configuration expects model provides input"
+                f" with shape [-1] for ragged input '{tensor.spec.name}', model provides"
+                f" {provides}; data_type is {tensor.spec.datatype}",
+                *("input", tensor.spec.name),
+            )
+
+
+def _compare_computed(config: ModelConfig, file: _File) -> None:
+    """Tensors that the server computes for the model must be there, with their datatype."""
+    expected: list[tuple[str, str, tuple[str | int, ...]]] = [
+        (name, entry.datatype, ("batch_input", index))
+        for index, entry in enumerate(config.batch_input)
+        for name in entry.target_name
     ]
-    missing = [spec for spec in found if whole and spec.name not in {s.name for s in stated}]
-    if wrong or missing:
-        raise ConfigError(
-            f"model '{model}', {side}: the configuration says {_show(stated)},"
-            f" the file has {_show(found)}"
-        )
+    if config.sequence_batching:
+        for control in config.sequence_batching.control_input:
+            spec, place = control.spec, ("sequence_batching", "control_input", control.spec.name)
+            expected.append((spec.name, spec.datatype, place))
+    for name, datatype, where in expected:
+        if name not in file.inputs or file.inputs[name].datatype != datatype:
+            raise PlacedError(
+                f"model '{config.name}': the configuration expects an input '{name}' {datatype},"
+                f" the file has {_show(list(file.inputs.values()))}",
+                *where,
+            )
 
 
 def _compatible(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
@@ -149,4 +312,4 @@ def _compatible(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 
 
 def _show(specs: Sequence[TensorSpec]) -> str:
-    return ", ".join(f"'{s.name}' {s.datatype} {list(s.dims)}" for s in specs)
+    return ", ".join(f"'{s.name}' {s.datatype} {list(s.dims)}" for s in specs) or "none"

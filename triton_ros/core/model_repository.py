@@ -2,19 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is on disk: models, versions, files.  Reads; never loads.
 
-Layout, as Triton has it: ``<root>/<model>/{config.pbtxt, <version>/<file>}``.  Version directories
-are integers without a leading zero; everything else in a model's directory is its own business.
+Layout, as Triton has it: ``<root>/<model>/{config.pbtxt, configs/<name>.pbtxt, <labels>,
+<version>/<file>}``.  Version directories are integers without a leading zero; everything else in a
+model's directory (``warmup``, ``initial_state``, ``configs``) is its own business.  What begins
+with a dot is no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from triton_ros.core import config_pbtxt
+from triton_ros.core.config_lines import PlacedError
 from triton_ros.core.errors import ConfigError, InvalidArgumentError, NotFoundError
 from triton_ros.core.model_config import ModelConfig
+
+CUSTOM_CONFIGS = "configs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +29,45 @@ class ModelDirectory:
     name: str
     path: Path
 
-    def read_config(self) -> ModelConfig:
+    def config_file(self, config_name: str = "") -> Path:
+        """``configs/<config_name>.pbtxt`` where the model has it, else ``config.pbtxt``."""
+        if config_name:
+            custom = self.path / CUSTOM_CONFIGS / f"{config_name}.pbtxt"
+            if custom.exists():
+                return custom
+        return self.path / config_pbtxt.FILE_NAME
+
+    def read_config(self, config_name: str = "") -> ModelConfig:
         """Its configuration; one with only the name where there is no file."""
-        path = self.path / config_pbtxt.FILE_NAME
+        path = self.config_file(config_name)
         if not path.exists():
             return ModelConfig(self.name)
         return config_pbtxt.read_config(path, self.name)
 
-    def located(self, error: ConfigError) -> ConfigError:
+    def located(self, error: ConfigError, config_name: str = "") -> ConfigError:
         """The error with the configuration's file and line in front, if there is such a file."""
-        return config_pbtxt.located(error, self.path / config_pbtxt.FILE_NAME)
+        return config_pbtxt.located(error, self.config_file(config_name))
+
+    def labels(self, config: ModelConfig) -> Mapping[str, tuple[str, ...]]:
+        """The labels of the outputs that have some: a line each, in the order of the classes.
+
+        Raises `ConfigError` for a file that cannot be read.
+        """
+        found = {}
+        for output in config.output:
+            if not output.label_filename:
+                continue
+            path = self.path / output.label_filename
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise PlacedError(
+                    f"model '{self.name}', output '{output.spec.name}': label_filename"
+                    f" '{output.label_filename}' cannot be read: {error}",
+                    *("output", output.spec.name, "label_filename"),
+                ) from error
+            found[output.spec.name] = tuple(line.rstrip("\r") for line in _lines(text))
+        return found
 
     def versions(self) -> tuple[int, ...]:
         """The version directories, ascending."""
@@ -42,6 +76,11 @@ class ModelDirectory:
 
     def version_dir(self, version: int) -> Path:
         return self.path / str(version)
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def _is_version(name: str) -> bool:
@@ -92,7 +131,8 @@ class ModelRepository:
                 f"invalid model name '{name}',"
                 " model name must not contain path traversal characters"
             )
-        places = [root / name for root in self.roots if _is_dir(root / name)]
+        hidden = name.startswith(".")  # a version control's, an editor's: `names` has none either
+        places = [root / name for root in self.roots if not hidden and _is_dir(root / name)]
         if not places:
             known = ", ".join(self.names()) or "none"
             raise NotFoundError(f"model '{name}' is not in the model repository; it has: {known}")
