@@ -34,12 +34,19 @@ Clock = Callable[[], int]
 
 def deliver(item: Item, outcome: dict[str, Array] | TritonError, timing: Timing) -> None:
     """Answer an item.  A callback that raises is a bug; it must not cost others their answers."""
-    if item.request and item.request.cancellation:
-        item.request.cancellation.unwatch(id(item))
+    request = item.request
+    if request is not None and request.cancellation is not None:
+        request.cancellation.unwatch(id(item))
+    # a callback that knows its item makes a circle, which would keep whole frames for a while
+    done, item.done = item.done, _answered
     try:
-        item.done(outcome, timing)
+        done(outcome, timing)
     except Exception:
         _LOG.exception("a completion callback raised")
+
+
+def _answered(outcome: dict[str, Array] | TritonError, timing: Timing) -> None:
+    raise InternalError("an item was answered twice")
 
 
 class Executor:
