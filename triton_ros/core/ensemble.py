@@ -91,6 +91,10 @@ class EnsembleModel:
         finally:
             self._release(model)
 
+    def infer_now(self, request: InferenceRequest) -> InferenceResponse | None:
+        """A graph is never run without a queue."""
+        return None
+
     def submit(
         self, request: InferenceRequest, done: Done, *, inline: bool = False, fan_out: bool = False
     ) -> Item | None:

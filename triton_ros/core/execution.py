@@ -10,7 +10,7 @@ themselves are `request_execution`'s.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from triton_ros.core.backend import ModelInstance, RequestInstance
@@ -106,6 +106,36 @@ class Executor:
                 self._run_alone(items[0], inputs, start)
                 return
         self._run_batch(items, start)
+
+    @property
+    def direct(self) -> bool:
+        """Whether `run_direct` is possible: tensors go in as they are, and come out so."""
+        return self._runner is None and self._plan.plain
+
+    def run_direct(
+        self, inputs: Mapping[str, Array], rows: int, start: int
+    ) -> tuple[dict[str, Array], Timing]:
+        """Run one request's plain arrays in this thread, unqueued since `start`, without an item.
+
+        Raises `TritonError`; the caller enters the request in the books.
+        """
+        clock = self._clock
+        begun = clock()
+        try:
+            outputs = self._execute(inputs)
+            computed = clock()
+            if self._plan.batched:
+                for name, output in outputs.items():
+                    if output.ndim == 0 or output.shape[0] != rows:
+                        raise wrong_rows(name, output, rows)
+        except BaseException as error:
+            reason = ours(error, self._plan.model)
+            if isinstance(error, Exception):
+                raise reason from error
+            raise
+        end = clock()
+        self._statistics.executed(rows, 0, computed - begun, end - computed)
+        return outputs, Timing(begun - start, 0, computed - begun, end - computed, rows)
 
     def _without_cancelled(self, items: Sequence[Item], start: int) -> Sequence[Item]:
         live = []

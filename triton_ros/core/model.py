@@ -18,7 +18,7 @@ import numpy as np
 
 from triton_ros.core.backend import BackendModel
 from triton_ros.core.booking import Booking, Finish, Outputs
-from triton_ros.core.errors import InternalError, TritonError, UnsupportedError
+from triton_ros.core.errors import CancelledError, InternalError, TritonError, UnsupportedError
 from triton_ros.core.execution import Clock, Executor
 from triton_ros.core.fan_out import Gather, gather_rows, scatter_rows
 from triton_ros.core.instance_pool import InstancePool
@@ -26,7 +26,7 @@ from triton_ros.core.model_calls import refuse_circular
 from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.payload import Item, ItemDone, item_key
 from triton_ros.core.processing import Processor
-from triton_ros.core.request import Done, InferenceRequest
+from triton_ros.core.request import Done, InferenceRequest, InferenceResponse
 from triton_ros.core.response_cache import ModelCache
 from triton_ros.core.scheduler import Scheduler
 from triton_ros.core.statistics import StatisticsCollector
@@ -77,6 +77,13 @@ class Model(Protocol):
     @property
     def pending(self) -> int: ...
 
+    def infer_now(self, request: InferenceRequest) -> InferenceResponse | None:
+        """The answer, computed in this thread without a queue; None where `submit` is needed.
+
+        Raises the request's `TritonError`.
+        """
+        ...
+
     def submit(
         self, request: InferenceRequest, done: Done, *, inline: bool = False, fan_out: bool = False
     ) -> Item | None:
@@ -116,6 +123,12 @@ class BackedModel:
         self._scheduler = scheduler
         self.instances = InstancePool(scheduler, executors, backend_model)
         self._processor = processor
+        self._direct = (
+            cache is None
+            and not config.decoupled
+            and config.sequence_batching is None
+            and all(executor.direct for executor in executors)
+        )
         self._raw = Interface.of(config)
         self._ragged = frozenset(i.spec.name for i in config.input if i.allow_ragged_batch)
         self._processed_names = frozenset(
@@ -139,6 +152,46 @@ class BackedModel:
     @property
     def pending(self) -> int:
         return self._scheduler.pending
+
+    def infer_now(self, request: InferenceRequest) -> InferenceResponse | None:
+        if not self._direct or not self._is_plain(request):
+            return None
+        start = self.clock()
+        rows = check_inputs(request, self.config)
+        if request.outputs:
+            check_outputs(request, self.config)
+        executor = self._scheduler.borrow()
+        if executor is None:
+            return None
+        try:
+            outputs, timing = executor.run_direct(request.inputs, rows, start)  # type: ignore[arg-type]
+        except BaseException as error:
+            reason = error if isinstance(error, TritonError) else CancelledError("interrupted")
+            self.statistics.failed(self.clock() - start, reason)
+            raise
+        finally:
+            self._scheduler.give_back(executor)
+        self.statistics.succeeded(timing, self.clock() - start, rows)
+        if request.outputs:
+            outputs = {name: outputs[name] for name in request.outputs if name in outputs}
+        return InferenceResponse(self.name, self.version, outputs, request.id, request.tag, timing)
+
+    def _is_plain(self, request: InferenceRequest) -> bool:
+        """Whether the request is raw arrays, and nothing about it has to be watched."""
+        if (
+            request.cancellation is not None
+            or request.deadline_ns is not None
+            or request.caller is not None
+            or request.trace is not None
+        ):
+            return False
+        for name, value in request.inputs.items():
+            if type(value) is not np.ndarray or name in self._processed_names:
+                return False
+            dtype = value.dtype
+            if not value.flags.c_contiguous or not dtype.isnative or dtype.kind in "SU":
+                return False
+        return True
 
     def submit(
         self, request: InferenceRequest, done: Done, *, inline: bool = False, fan_out: bool = False

@@ -177,24 +177,38 @@ class Scheduler:
 
     def run_inline(self, item: Item) -> bool:
         """Run the item in this thread if an instance is idle; False if it has to queue."""
-        with self._changed:
-            if self._stopping or not self._idle or self._limiter or not self._batcher.immediate:
-                return False  # with an order, a batcher is never immediate
-            executor = self._idle[-1]
-            if executor.host_policy or executor not in self._executors:
-                return False
-            self._idle.pop()
-            item.offered_ns = self._clock()
+        executor = self.borrow()
+        if executor is None:
+            return False
+        item.offered_ns = self._clock()
         try:
             executor.run((item,))
         finally:
-            with self._changed:
-                self._idle.append(executor)
-                if self._stopping or executor not in self._executors:
-                    self._changed.notify_all()  # `stop` or `remove` waits for it
-                elif len(self._batcher):
-                    self._changed.notify()
+            self.give_back(executor)
         return True
+
+    def borrow(self) -> Executor | None:
+        """An idle instance for the calling thread, where nothing has to be queued or asked first;
+        it has to be given back.
+        """
+        with self._changed:
+            if self._stopping or not self._idle or self._limiter or not self._batcher.immediate:
+                return None  # with an order, a batcher is never immediate
+            executor = self._idle[-1]
+            if executor.host_policy is not None:
+                return None
+            if self._surplus and executor not in self._executors:
+                return None
+            return self._idle.pop()
+
+    def give_back(self, executor: Executor) -> None:
+        """End of `borrow`."""
+        with self._changed:
+            self._idle.append(executor)
+            if self._stopping or executor not in self._executors:
+                self._changed.notify_all()  # `stop` or `remove` waits for it
+            elif len(self._batcher):
+                self._changed.notify()
 
     def _reject(self, rejections: Rejections) -> None:
         for item, error in rejections:
