@@ -18,7 +18,7 @@ from triton_ros.core.ensemble import EnsembleModel
 from triton_ros.core.errors import NotFoundError, TritonError
 from triton_ros.core.model import Interface
 from triton_ros.core.model_config import InputConfig, ModelConfig, OutputConfig
-from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Timing
+from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Parameter, Timing
 from triton_ros.core.scheduling_config import EnsembleStep
 from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array, TensorSpec
@@ -73,6 +73,7 @@ class ToyModel:
         self.instance_count = 1
         self.pending = 0
         self.compute = compute
+        self.parameters: dict[str, Parameter] = {}
         self.requests: list[InferenceRequest] = []
         self.held: list[tuple[InferenceRequest, Done]] = []
 
@@ -110,7 +111,13 @@ class ToyModel:
             return outcome
         timing = Timing(queue_ns=1, compute_input_ns=2, compute_infer_ns=3, compute_output_ns=4)
         return InferenceResponse(
-            self.name, self.version, dict(outcome), request.id, request.tag, timing
+            self.name,
+            self.version,
+            dict(outcome),
+            request.id,
+            request.tag,
+            timing,
+            parameters=self.parameters,
         )
 
     def replace(self, *_: Any) -> None:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
+from fake_backend import Source
 from fake_ensemble import (
     FakeClock,
     ToyModel,
@@ -25,10 +27,10 @@ from fake_ensemble import (
 from triton_ros.core.errors import (
     CancelledError,
     InternalError,
-    TritonError,
     UnavailableError,
 )
 from triton_ros.core.request import Cancellation, InferenceRequest
+from triton_ros.core.tensor import materialize
 
 CHAIN = an_ensemble(a_step("a", "x:X", "y:M"), a_step("b", "x:M", "y:Y"))
 
@@ -77,3 +79,259 @@ def test_steps_that_lead_to_no_wanted_output_are_left_out() -> None:
     models = [adder("a", 1), adder("b", 10), adder("c", 100)]
     assert numbers(run(config, models, ask(outputs=("B",)))) == {"B": 11}
     assert [len(model.requests) for model in models] == [1, 1, 0]
+
+
+# --- absence and conditions -----------------------------------------------------------------------
+
+
+def conditional(**fields: Any) -> Any:
+    """Y = b(X) only if g says so; Z = c(Y), which needs it."""
+    return an_ensemble(
+        a_step("g", "x:X", "ok"),
+        a_step("b", "x:X", "y:Y", run_if="ok"),
+        a_step("c", "x:Y", "y:Z"),
+        outputs="Y Z",
+        **fields,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ok", "runs"),
+    [
+        (np.array([True]), True),
+        (np.array([1.5, -1]), True),
+        (np.array([b"yes"], np.object_), True),
+        (np.array(["yes"]), True),
+        (np.array([False]), False),
+        (np.array([1, 0]), False),
+        (np.array([b"yes", b""], np.object_), False),
+        (np.array(["", "yes"]), False),
+        (np.zeros((0, 4)), False),
+    ],
+)
+def test_a_step_runs_only_if_its_condition_holds(ok: Any, runs: bool) -> None:
+    gate = ToyModel(a_config("g", "x", "ok"), lambda request: {"ok": ok})
+    b, c = adder("b", 1), adder("c", 10)
+    response = run(conditional(), [gate, b, c], ask())
+    assert numbers(response) == ({"Y": 1, "Z": 11} if runs else {})
+    assert len(b.requests) == len(c.requests) == int(runs)
+
+
+def test_a_condition_that_is_not_answered() -> None:
+    gate = ToyModel(a_config("g", "x", "ok"), lambda request: {})
+    outcome = run(conditional(), [gate, adder("b", 1), adder("c", 1)], ask())
+    assert isinstance(outcome, InternalError)
+    assert "model 'g' did not answer 'ok'" in str(outcome)
+
+
+def test_a_condition_that_cannot_be_made() -> None:
+    config = an_ensemble(a_step("a", "x:X", "y:Y", run_if="C"), inputs="X C:FP32:4")
+    request = InferenceRequest("E", {"X": num(1), "C": Source(ValueError("bad pixels"))})
+    outcome = run(config, [adder("a", 1)], request)
+    assert "in ensemble 'E', condition 'C' failed: ValueError('bad pixels')" in str(outcome)
+
+
+def test_an_optional_input_that_is_not_given() -> None:
+    """`a` may do without it, `b` cannot: its output is left out."""
+    config = an_ensemble(
+        a_step("a", "x:X z:O", "y:Y"),
+        a_step("b", "x:O", "y:Z"),
+        inputs="X O?",
+        outputs="Y Z",
+    )
+    models = [adder("a", 1, "x z?"), adder("b", 1)]
+    assert numbers(run(config, models, ask(5))) == {"Y": 6}
+    assert set(models[0].requests[0].inputs) == {"x"}
+    assert models[1].requests == []
+    given = InferenceRequest("E", {"X": num(5), "O": num(2)})
+    assert numbers(run(config, models, given)) == {"Y": 8, "Z": 3}
+
+
+def test_an_output_that_a_step_does_not_answer() -> None:
+    silent = ToyModel(a_config("a", "x", "y"), lambda request: {})
+    optional = adder("b", 10, "x? z")
+    config = an_ensemble(a_step("a", "x:X", "y:M"), a_step("b", "x:M z:X", "y:Y"))
+    assert numbers(run(config, [silent, optional], ask(1))) == {"Y": 11}
+    required = adder("b", 10, "x z")
+    outcome = run(config, [silent, required], ask(1))
+    assert isinstance(outcome, InternalError)
+    assert str(outcome) == (
+        "in ensemble 'E', no step answered output 'Y': model 'a' did not answer 'y'"
+    )
+    assert required.requests == []
+
+
+# --- batch dims -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ensemble_batch", "model_batch", "given", "seen"),
+    [(0, 8, (4,), (1, 4)), (8, 0, (1, 4), (4,)), (8, 8, (1, 4), (1, 4)), (0, 0, (4,), (4,))],
+)
+@pytest.mark.parametrize("source", [False, True])
+def test_a_batch_dim_is_added_or_dropped(
+    ensemble_batch: int, model_batch: int, given: Any, seen: Any, source: bool
+) -> None:
+    shapes = []
+
+    def compute(request: InferenceRequest) -> Any:
+        value = request.inputs["x"]
+        shapes.append(tuple(value.shape))
+        return {"y": materialize(value) + 1}
+
+    model = ToyModel(a_config("a", "x::4", "y::4", max_batch_size=model_batch), compute)
+    config = an_ensemble(
+        a_step("a", "x:X", "y:Y"), inputs="X::4", outputs="Y::4", max_batch_size=ensemble_batch
+    )
+    value: Any = Source(7, given) if source else np.full(given, 7, np.float32)
+    response = run(config, [model], InferenceRequest("E", {"X": value}))
+    assert shapes == [seen]
+    np.testing.assert_array_equal(response.outputs["Y"], np.full(given, 8))
+
+
+# --- failure, cancellation, deadline --------------------------------------------------------------
+
+
+def started(config: Any, models: Any, request: InferenceRequest, **options: Any) -> Any:
+    outcomes: list[Any] = []
+    ensemble, shelf = served(config, models, **options)
+    ensemble.submit(request, outcomes.append)
+    return ensemble, shelf, outcomes
+
+
+def test_nothing_starts_after_a_failure() -> None:
+    config = an_ensemble(
+        a_step("a", "x:X", "y:A"), a_step("b", "x:X", "y:B"), a_step("c", "x:B", "y:C"),
+        outputs="A C",
+    )  # fmt: skip
+    a, b, c = holder("a"), holder("b"), holder("c")
+    ensemble, shelf, outcomes = started(config, [a, b, c], ask())
+    a.answer(0, UnavailableError("full"))
+    assert not outcomes, "b still runs"
+    assert not shelf.complete
+    b.answer(0, {"y": num(1)})
+    assert c.requests == []
+    (error,) = outcomes
+    assert isinstance(error, UnavailableError)
+    assert str(error) == "in ensemble 'E', full"
+    assert shelf.complete
+    assert ensemble.statistics.snapshot().fail.count == 1
+
+
+def test_models_are_given_back_if_one_is_missing() -> None:
+    outcome = run(CHAIN, [adder("a", 1)], ask())
+    assert str(outcome) == "in ensemble 'E', Request for unknown model: 'b' is not found"
+
+
+def test_cancellation_between_steps() -> None:
+    a, b, token = holder("a"), holder("b"), Cancellation()
+    _, shelf, outcomes = started(CHAIN, [a, b], ask(cancellation=token))
+    assert a.requests[0].cancellation is token
+    token.cancel()
+    a.answer(0, {"y": num(1)})
+    assert b.requests == []
+    assert isinstance(outcomes[0], CancelledError)
+    assert str(outcomes[0]) == "in ensemble 'E', request was cancelled"
+    assert shelf.complete
+
+
+def test_a_deadline_between_steps() -> None:
+    clock = FakeClock()
+    for late in (False, True):
+        a, b = holder("a"), adder("b", 1)
+        _, shelf, outcomes = started(CHAIN, [a, b], ask(deadline_ns=clock.now + 10), clock=clock)
+        assert a.requests[0].deadline_ns == clock.now + 10
+        clock.now += 10 if late else 9
+        a.answer(0, {"y": num(1)})
+        assert len(b.requests) == int(not late)
+        assert shelf.complete
+    assert isinstance(outcomes[0], UnavailableError)
+    assert str(outcomes[0]) == "in ensemble 'E', Request deadline expired"
+
+
+def test_a_request_that_is_late_already() -> None:
+    a = adder("a", 1)
+    outcome = run(CHAIN, [a, adder("b", 1)], ask(deadline_ns=1))
+    assert "Request deadline expired" in str(outcome)
+    assert a.requests == []
+
+
+# --- what goes with a request ---------------------------------------------------------------------
+
+
+class Trace:
+    def __init__(self, *made: Any) -> None:
+        self.made = made
+
+    def child(self, model_name: str, version: int) -> Trace:
+        return Trace(self, model_name, version)
+
+
+def test_a_request_takes_its_fields_into_the_steps() -> None:
+    a, b, trace = adder("a", 1), adder("b", 1), Trace()
+    fields: dict[str, Any] = {
+        "id": "i", "parameters": {"p": 1}, "tag": object(), "priority": 3, "timeout_us": 9,
+        "correlation_id": "s", "sequence_start": True, "sequence_end": True,
+    }  # fmt: skip
+    run(CHAIN, [a, b], ask(trace=trace, **fields))
+    for model in (a, b):
+        (request,) = model.requests
+        assert {name: getattr(request, name) for name in fields} == fields
+        assert request.trace.made == (trace, model.name, 1)
+        assert request.outputs == ("y",)
+        assert request.on_response is None
+
+
+def test_a_response_moves_what_follows_into_another_sequence() -> None:
+    def compute(request: InferenceRequest) -> Any:
+        return {"y": num(1)}
+
+    a = ToyModel(a_config("a", "x", "y"), compute)
+    a.parameters = {"sequence_id": 7, "sequence_start": True}
+    b = adder("b", 1)
+    response = run(CHAIN, [a, b], ask(correlation_id=5, sequence_end=True))
+    sequence = (b.requests[0].correlation_id, b.requests[0].sequence_start)
+    assert (*sequence, b.requests[0].sequence_end) == (7, True, False)
+    assert response.parameters == {
+        "sequence_id": 7, "sequence_start": True, "sequence_end": False,
+    }  # fmt: skip
+    a.parameters = {"sequence_start": 1}
+    outcome = run(CHAIN, [a, b], ask())
+    assert "expect parameter 'sequence_start' to be TRITONSERVER_PARAMETER_BOOL" in str(outcome)
+
+
+def test_statistics_count_as_triton_does() -> None:
+    config = an_ensemble(*CHAIN.ensemble, max_batch_size=4)
+    models = [adder("a", 1, max_batch_size=4), adder("b", 1, max_batch_size=4)]
+    ensemble, _ = served(config, models)
+    rows = InferenceRequest("E", {"X": np.zeros((3, 1), np.float32)})
+    ensemble.submit(rows, lambda outcome: None)
+    found = ensemble.statistics.snapshot()
+    assert (found.inference_count, found.execution_count) == (3, 1)
+    assert found.queue.ns == 0, "the queues of the steps are theirs"
+    assert (found.compute_input.ns, found.compute_infer.ns, found.compute_output.ns) == (4, 6, 8)
+
+
+def test_the_graph_follows_exchanged_models() -> None:
+    ensemble, shelf = served(CHAIN, [adder("a", 1), adder("b", 10)])
+    outcomes: list[Any] = []
+    ensemble.submit(ask(), outcomes.append)
+    shelf.models["b"] = adder("b", 100)
+    ensemble.submit(ask(), outcomes.append)
+    assert [numbers(outcome)["Y"] for outcome in outcomes] == [11, 101]
+
+
+def test_tensors_that_nobody_needs_any_more_are_gone() -> None:
+    a, b = holder("a"), holder("b")
+    value = num(1)
+    gone = weakref.ref(value)
+    ensemble, _ = served(CHAIN, [a, b])
+    outcomes: list[Any] = []
+    ensemble.submit(InferenceRequest("E", {"X": value}), outcomes.append)
+    del value
+    a.requests.clear()
+    assert gone() is not None
+    a.answer(0, {"y": num(1)})
+    assert gone() is None, "a was its last taker"
+    b.answer(0, {"y": num(2)})
+    assert numbers(outcomes[0]) == {"Y": 2}
