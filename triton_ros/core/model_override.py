@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from triton_ros.core.config_json import config_from_json
 from triton_ros.core.errors import (
-    ConfigError,
     InternalError,
     InvalidArgumentError,
     NotFoundError,
@@ -92,7 +92,7 @@ class ModelSources:
         signature = take_signature(own.path) if own else ModelSignature()
         override = self._overrides.get(name)
         if order.config:
-            config = parse_config(order.config, name)
+            config = config_from_json(order.config, name)
             override = Override(
                 config, write_files(name, order.files) if order.files else None, signature
             )
@@ -127,16 +127,6 @@ class ModelSources:
             return self._repository.find(name), NotFoundError("")
         except NotFoundError as error:
             return None, error
-
-
-def parse_config(text: str, name: str) -> ModelConfig:
-    """The configuration of a load, from JSON.  Raises `ConfigError` as Triton words it."""
-    from triton_ros.core.config_json import config_from_json  # noqa: PLC0415
-
-    try:
-        return config_from_json(text, name)
-    except TritonError as error:
-        raise ConfigError(f"Invalid config override: {error}") from error
 
 
 def write_files(name: str, files: Mapping[str, bytes]) -> ModelDirectory:
