@@ -35,7 +35,7 @@ policies = st.builds(
 
 @st.composite
 def configurations(draw: st.DrawFn) -> tuple[int, DynamicBatching | None]:
-    size = draw(st.integers(0, 6))
+    size = draw(st.sampled_from([0, 1, 2, 4, 6, 6]))
     levels = draw(st.integers(0, 3))
     preferred = draw(st.lists(st.integers(1, max(size, 1)), max_size=3))
     keys = st.integers(1, levels) if levels else st.nothing()
@@ -84,20 +84,20 @@ class Offer:
 
 offers = st.builds(
     Offer,
-    st.integers(1, 6),
-    st.sampled_from("aaab"),
+    st.sampled_from([1, 1, 1, 2, 3, 6]),
+    st.sampled_from("aaaab"),
     st.integers(0, 4),
     st.sampled_from([0, 0, 3, 20]),
-    st.sampled_from([None, None, None, 0, 3, 15, 60]),
-    st.sampled_from([False] * 9 + [True]),
+    st.sampled_from([None] * 7 + [0, 3, 15, 60]),
+    st.sampled_from([False] * 15 + [True]),
     st.sampled_from([0, 0, 0, 1, 3, 7]),
 )
+pull = st.tuples(st.just("pull"), st.just(0))
 steps = st.one_of(
-    offers,
-    offers,
-    st.tuples(st.just("pull"), st.just(0)),
+    *(4 * [offers]),
+    *(3 * [pull]),
     st.tuples(st.just("late"), st.integers(0, 3)),
-    st.tuples(st.just("pass"), st.integers(1, 40)),
+    st.tuples(st.just("pass"), st.sampled_from([1, 2, 5, 10, 40])),
     st.tuples(st.just("due"), st.just(0)),
     st.tuples(st.just("expire"), st.just(0)),
     st.tuples(st.just("remove"), st.integers(0, 7)),

@@ -198,3 +198,10 @@ def test_a_replaced_request_counts_once() -> None:
     assert line.replace(old, new)
     assert line.offer(item(), 0)
     assert line.drain() == [new]
+
+
+def test_elements_of_nobody_in_particular_count_one_by_one() -> None:
+    line = queue(max_queue_size=1)
+    first, second = (Item({}, lambda *_: None, element=True) for _ in range(2))
+    accepted(line, first)
+    assert line.offer(second, 0)
