@@ -1,16 +1,26 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a request fits a model, with Triton's words where it does not."""
+"""Whether a request fits a model, with Triton's words where it does not.
+
+A model makes one `InputChecker` and asks it for every request: what fits is seen with a few
+comparisons and no allocation; only what does not fit is looked at again, in the configuration's
+order, to say why.  Tensors that the server computes (a sequence's controls and states, targets of
+`batch_input`) are no inputs of a request.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy import ndarray
 
 from triton_ros.core.errors import InvalidArgumentError
 from triton_ros.core.model_config import InputConfig, ModelConfig
 from triton_ros.core.request import InferenceRequest
-from triton_ros.core.tensor import Tensor, Tensors, datatype_of
+from triton_ros.core.tensor import Array, Tensor, Tensors, datatype_of, numpy_dtype
 
+_OBJECT = numpy_dtype("BYTES")
 _NOTE = (
     " NOTE: Setting a non-zero max_batch_size in the model config requires a batch dimension to be"
     " prepended to each input shape. If you want to specify the full shape including the batch dim"
@@ -18,26 +28,79 @@ _NOTE = (
 )
 
 
+class InputChecker:
+    """One configuration's inputs, made ready to be compared with requests."""
+
+    __slots__ = ("_config", "_expected", "_limit")
+
+    def __init__(self, config: ModelConfig) -> None:
+        self._config = config
+        self._limit = config.max_batch_size
+        self._expected = {
+            i.spec.name: (i.spec, numpy_dtype(i.spec.datatype), i.spec.dims) for i in config.input
+        }
+
+    def rows(self, request: InferenceRequest) -> int:
+        """The batch size of a request (1 where there is no batch dim).
+
+        Raises `InvalidArgumentError` for one that does not fit.
+        """
+        limit = self._limit
+        rows = self._quick(request.inputs, limit > 0)
+        if rows < 0:
+            rows = _rows(request.inputs, self._config, limit > 0)
+        if limit and not 1 <= rows <= limit:
+            name = self._config.name
+            raise InvalidArgumentError(
+                f"inference request batch-size must be <= {limit} for '{name}'"
+                if rows
+                else f"inference request batch-size must be 1 or more for '{name}'"
+            )
+        return rows
+
+    def elements(self, request: InferenceRequest) -> int:
+        """How many elements a fanned-out request has: the first dim of all inputs, any number."""
+        rows = self._quick(request.inputs, batched=True)
+        return _rows(request.inputs, self._config, batched=True) if rows < 0 else rows
+
+    def _quick(self, inputs: Tensors, batched: bool) -> int:
+        """The rows, if there is nothing at all to look at more closely; else -1."""
+        expected = self._expected
+        if len(inputs) != len(expected) or not expected:
+            return -1
+        rows = -1 if batched else 1
+        for name, value in inputs.items():
+            known = expected.get(name)
+            if known is None or type(value) is not ndarray:
+                return -1
+            spec, dtype, dims = known
+            shape = value.shape
+            if value.dtype is not dtype or dtype is _OBJECT or (batched and not shape):
+                return -1
+            if batched and rows != shape[0]:
+                if rows >= 0:
+                    return -1
+                rows = shape[0]
+            row = shape[1:] if batched else shape
+            if row != dims and not spec.accepts(row):
+                return -1
+        return rows
+
+
 def check_inputs(request: InferenceRequest, config: ModelConfig) -> int:
-    """The batch size of a request for a model's raw inputs (1 where there is no batch dim)."""
-    rows = _rows(request.inputs, config, config.max_batch_size > 0)
-    if config.max_batch_size and not 1 <= rows <= config.max_batch_size:
-        raise InvalidArgumentError(
-            f"inference request batch-size must be <= {config.max_batch_size} for '{config.name}'"
-            if rows
-            else f"inference request batch-size must be 1 or more for '{config.name}'"
-        )
-    return rows
+    """`InputChecker.rows`, for a caller that asks once."""
+    return InputChecker(config).rows(request)
 
 
 def check_elements(request: InferenceRequest, config: ModelConfig) -> int:
-    """How many elements a fanned-out request has: the first dim of every input, any number."""
-    return _rows(request.inputs, config, batched=True)
+    """`InputChecker.elements`, for a caller that asks once."""
+    return InputChecker(config).elements(request)
 
 
 def check_outputs(request: InferenceRequest, config: ModelConfig) -> None:
     """Refuse wanted outputs that the model does not have."""
-    check_wanted(request, config.name, [output.spec.name for output in config.output])
+    if request.outputs:
+        check_wanted(request, config.name, [output.spec.name for output in config.output])
 
 
 def check_wanted(request: InferenceRequest, model: str, known: Sequence[str]) -> None:
@@ -74,28 +137,35 @@ def _check_names(model: str, inputs: Tensors, expected: Sequence[InputConfig]) -
             )
     missing = [e.spec.name for e in expected if not e.optional and e.spec.name not in inputs]
     if missing:
-        got = ", ".join(f"'{name}'" for name in inputs)
+        required = sum(not e.optional for e in expected)
+        count = f"expected {required} inputs"
+        if required != len(names):
+            count = f"expected number of inputs between {required} and {len(names)}"
         raise InvalidArgumentError(
-            f"expected {len(names)} inputs but got {len(inputs)} inputs for model '{model}'."
-            f" Got input(s) [{got}], but missing required input(s)"
-            f" [{', '.join(repr(name) for name in missing)}]."
-            " Please provide all required input(s)."
+            f"{count} but got {len(inputs)} inputs for model '{model}'."
+            f" Got input(s) [{_quoted(inputs)}], but missing required input(s)"
+            f" [{_quoted(missing)}]. Please provide all required input(s)."
         )
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ",".join(f"'{name}'" for name in names)
 
 
 def _check_tensor(config: ModelConfig, expected: InputConfig, value: Tensor, batched: bool) -> int:
     spec = expected.spec
-    if not (hasattr(value, "dtype") and hasattr(value, "shape")):
+    dtype, dims = getattr(value, "dtype", None), getattr(value, "shape", None)
+    if not isinstance(dtype, np.dtype) or not isinstance(dims, tuple):
         raise InvalidArgumentError(
             f"inference input '{spec.name}' must be an array, got {type(value).__name__}"
         )
-    datatype = datatype_of(value.dtype)
+    datatype = datatype_of(dtype)
     if datatype != spec.datatype:
         raise InvalidArgumentError(
             f"inference input '{spec.name}' data-type is '{datatype}',"
             f" but model '{config.name}' expects '{spec.datatype}'"
         )
-    shape = tuple(value.shape)
+    shape = tuple(dims)
     if not spec.accepts(shape[1:] if batched else shape) or (batched and not shape):
         want = ",".join(str(dim) for dim in ((-1, *spec.dims) if batched else spec.dims))
         got = ",".join(str(dim) for dim in shape)
@@ -103,4 +173,16 @@ def _check_tensor(config: ModelConfig, expected: InputConfig, value: Tensor, bat
             f"unexpected shape for input '{spec.name}' for model '{config.name}'."
             f" Expected [{want}], got [{got}].{_NOTE if config.max_batch_size else ''}"
         )
-    return shape[0] if batched else 1
+    if dtype == _OBJECT and isinstance(value, ndarray):
+        _check_elements_are_bytes(config.name, spec.name, value)
+    return int(shape[0]) if batched else 1
+
+
+def _check_elements_are_bytes(model: str, name: str, value: Array) -> None:
+    """Found here, it is its request's fault; found by the model, the whole batch's."""
+    for kind in set(map(type, value.flat)):
+        if not issubclass(kind, bytes | str):
+            raise InvalidArgumentError(
+                f"inference input '{name}' of model '{model}' holds a {kind.__name__};"
+                " elements of a BYTES tensor are bytes or str"
+            )
