@@ -27,6 +27,7 @@ from rclpy.task import Future
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.core.server import InferenceServer
+from triton_ros.core.server_options import ServerOptions
 from triton_ros.ros.interrupt import Interrupt
 from triton_ros.ros.node import TritonNode
 from triton_ros.vision.processor import load_processor
@@ -60,9 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def make_server(repositories: Sequence[Path]) -> InferenceServer:
+def make_server(
+    repositories: Sequence[Path], options: ServerOptions | None = None
+) -> InferenceServer:
     """A server with every backend and the vision layer."""
-    return InferenceServer(repositories, BackendRegistry().load_backend, load_processor)
+    load_backend = BackendRegistry().load_backend
+    return InferenceServer(repositories, load_backend, load_processor, options=options)
 
 
 def _init_ros(arguments: Sequence[str]) -> str:

@@ -15,6 +15,8 @@ from toy_models import write_repository
 from toy_vision import toy_detector
 from vision_msgs.msg import Detection2DArray
 
+from triton_ros.ros.parameters import NODE_SPECS, STREAM_SPECS
+
 TWO_CATS = {
     "boxes": ((0.0, 0.0, 0.5, 0.5), (0.0, 0.1, 0.5, 0.6), (0.5, 0.5, 1.0, 1.0)),  # IoU 2/3
     "scores": ((0.9,), (0.8,), (0.6,)),
@@ -160,7 +162,7 @@ def test_structural_parameters_are_refused_while_configured(
         ("load_models", "toy", "is 'toy'; accepted: string array"),
         ("no_such", 1, "parameter 'no_such' is not known; accepted: model_repository, load_m"),
         ("streams.front.no_such", 1, "is not known; accepted: topic, transport, model, queue_d"),
-        ("streams.nobody.model", "toy", "max_detections of the streams front, slow"),
+        ("streams.nobody.model", "toy", "priority of the streams front, slow"),
     ],
 )
 def test_values_that_cannot_be_are_refused(
@@ -225,7 +227,7 @@ def test_load_models_says_what_is_loaded_besides(client: Client) -> None:
 def test_every_parameter_describes_itself(client: Client) -> None:
     names = client.call(ListParameters, "list_parameters", ListParameters.Request()).result.names
     names = [n for n in names if not n.startswith(("use_sim_time", "start_type", "qos_over"))]
-    assert len(names) == 5 + 2 * 10
+    assert len(names) == len(NODE_SPECS) + 2 * len(STREAM_SPECS)
     answer = client.call(
         DescribeParameters, "describe_parameters", DescribeParameters.Request(names=names)
     )

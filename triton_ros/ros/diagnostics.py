@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import groupby
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
@@ -14,7 +15,7 @@ from std_msgs.msg import Header
 
 from triton_ros.core.errors import TritonError
 from triton_ros.core.model_state import IndexEntry, ModelState
-from triton_ros.core.server import InferenceServer
+from triton_ros.core.server import InferenceServer, ModelDescription
 from triton_ros.core.statistics import Duration
 from triton_ros.ros.stream_statistics import StreamSnapshot
 
@@ -67,23 +68,47 @@ def node_status(
 
 
 def model_statuses(node: str, server: InferenceServer) -> list[DiagnosticStatus]:
-    """All models of the repository."""
-    return [model_status(node, server, entry) for entry in server.repository_index()]
+    """All models of the repository, each with the version that answers who names none.
+
+    Further versions that serve follow, as ``model <name>/<version>``.
+    """
+    found = []
+    for name, rows in groupby(server.repository_index(), key=lambda entry: entry.name):
+        versions = sorted(rows, key=lambda e: (e.state is ModelState.READY, e.version or 0))
+        for entry in reversed(versions):
+            if entry is versions[-1]:
+                found.append(model_status(f"{node}: model {name}", server, entry))
+            elif entry.state is ModelState.READY:
+                found.append(model_status(f"{node}: model {name}/{entry.version}", server, entry))
+    return found
 
 
-def model_status(node: str, server: InferenceServer, entry: IndexEntry) -> DiagnosticStatus:
-    """A model's state and its counters since it was loaded."""
-    name = f"{node}: model {entry.name}"
+def model_status(title: str, server: InferenceServer, entry: IndexEntry) -> DiagnosticStatus:
+    """A version's state, how far its model's load is, and its counters since it was loaded."""
     values: dict[str, object] = {"state": entry.state.value, "version": entry.version or 0}
+    load = server.load_progress(entry.name)
+    message = entry.reason
+    if load.loading:
+        values |= {
+            "load_stage": load.stage,
+            "load_seconds": load.seconds,
+            "load_attempt": load.attempt,
+        }
+        message = message or f"{entry.state.value}, {load.stage}"
     if entry.state is not ModelState.READY:
         failed = entry.state is ModelState.UNAVAILABLE and entry.reason not in ("", "unloaded")
-        return status(name, ERROR if failed else OK, entry.reason or entry.state.value, values)
+        return status(title, ERROR if failed else OK, message or entry.state.value, values)
     try:
         model = server.describe(entry.name, entry.version or -1)
     except TritonError as error:  # unloaded a moment ago
-        return status(name, WARN, str(error), values)
+        return status(title, WARN, str(error), values)
+    values |= _counters(model)
+    return status(title, WARN if entry.reason else OK, message or "READY", values)
+
+
+def _counters(model: ModelDescription) -> dict[str, object]:
     counted = model.statistics
-    values |= {
+    values: dict[str, object] = {
         "instances": model.instance_count,
         "pending": model.pending,
         "inferences": counted.inference_count,
@@ -93,9 +118,17 @@ def model_status(node: str, server: InferenceServer, entry: IndexEntry) -> Diagn
         "compute_input_ms": _mean_ms(counted.compute_input),
         "compute_infer_ms": _mean_ms(counted.compute_infer),
         "compute_output_ms": _mean_ms(counted.compute_output),
+        "loaded_in_s": counted.load_seconds,
     }
+    if counted.cache_hit.count or counted.cache_miss.count:
+        values |= {
+            "cache_hits": counted.cache_hit.count,
+            "cache_misses": counted.cache_miss.count,
+        }
+    values |= {f"failures_{why.value.lower()}": n for why, n in counted.failures.items()}
+    values |= {f"memory_{m.kind.lower()}_{m.id}_bytes": m.byte_size for m in counted.memory_usage}
     values |= {f"batches_of_{size}": count for size, count in counted.batch_sizes.items()}
-    return status(name, WARN if entry.reason else OK, entry.reason or "READY", values)
+    return values
 
 
 def _mean_ms(duration: Duration) -> float:

@@ -28,11 +28,12 @@ from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 from vision_msgs.msg import Detection2DArray
 
-from triton_ros.core.errors import CancelledError, NotFoundError, TritonError, UnavailableError
+from triton_ros.core.errors import TritonError
 from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome
 from triton_ros.core.server import InferenceServer, Ticket
 from triton_ros.ros import conversions
 from triton_ros.ros.annotator import Annotator
+from triton_ros.ros.drop_reasons import WANTED, reason_of
 from triton_ros.ros.frame_queue import FrameQueue, Sequencer
 from triton_ros.ros.image_cdr import FrameHeader, read_compressed, read_image
 from triton_ros.ros.parameters import StreamSettings
@@ -141,6 +142,13 @@ class ImageStream:
         description = self._server.describe(settings.model)
         conversions.check_interface(settings.model, description.interface)
 
+    def follow(self) -> None:
+        """Announce the model if it is not the one of the last announcement: it was exchanged by
+        somebody who told nobody, as mode poll does.
+        """
+        if self._outputs.outdated(self.settings):
+            self.announce()
+
     def announce(self) -> None:
         """Publish (latched) which model answers; note it in diagnostics if none does.
 
@@ -221,7 +229,11 @@ class ImageStream:
     def _request(self, frame: Frame) -> InferenceRequest:
         settings = self.settings
         return InferenceRequest(
-            settings.model, {"IMAGE": frame.image}, parameters=settings.request_parameters
+            settings.model,
+            {"IMAGE": frame.image},
+            parameters=settings.request_parameters,
+            priority=settings.priority,
+            deadline_ns=settings.deadline_ns(frame.received_ns),
         )
 
     def _done(self, frame: Frame) -> Done:
@@ -236,7 +248,7 @@ class ImageStream:
 
     def _answer(self, frame: Frame, outcome: Outcome) -> _Answer | None:
         if isinstance(outcome, TritonError):
-            self._drop(_reason(outcome), outcome)
+            self._drop(reason_of(outcome), outcome)
             return None
         try:
             header = conversions.header_message(frame.header)
@@ -271,7 +283,7 @@ class ImageStream:
         self._outputs.annotated.publish(conversions.image_message(answer.message.header, picture))
 
     def _drop(self, reason: str, error: TritonError) -> None:
-        if reason == "superseded":  # newest wins: nothing is wrong
+        if reason in WANTED:
             self.statistics.dropped(reason)
             return
         message = f"stream '{self.settings.name}', topic '{self._topic}': {error}"
@@ -287,13 +299,3 @@ class ImageStream:
         )
         self.statistics.note(message)
         self._node.get_logger().warning(message)
-
-
-def _reason(error: TritonError) -> str:
-    if isinstance(error, ImageError):
-        return error.reason
-    if isinstance(error, CancelledError):
-        return "superseded"
-    if isinstance(error, (UnavailableError, NotFoundError)):
-        return "model_unavailable"
-    return "model_error"

@@ -25,15 +25,16 @@ from rclpy.parameter import Parameter
 
 from triton_ros.core.errors import ConfigError, TritonError
 from triton_ros.core.server import InferenceServer
+from triton_ros.core.server_options import ServerOptions
 from triton_ros.ros import diagnostics, parameters, startup
 from triton_ros.ros.diagnostics import Reporter
 from triton_ros.ros.interrupt import Interrupt
+from triton_ros.ros.log_bridge import bridged
 from triton_ros.ros.model_services import ModelServices
-from triton_ros.ros.parameters import with_type
+from triton_ros.ros.parameters import with_types
 from triton_ros.ros.streams import Streams
 
-MakeServer = Callable[[Sequence[Path]], InferenceServer]
-CLOSE_S = 1.0  # with the drain of the streams well below 5 s, when launch gets impatient
+MakeServer = Callable[[Sequence[Path], ServerOptions], InferenceServer]
 STATES = {
     "configure": "inactive",
     "activate": "active",
@@ -46,7 +47,7 @@ STATES = {
 
 
 class TritonNode(LifecycleNode):
-    """Hosts one inference server; `make_server` builds it for the given repositories.
+    """Hosts one inference server; `make_server` builds it for the given repositories and options.
 
     `interrupt` ends the wait for models in configure.
     """
@@ -125,17 +126,17 @@ class TritonNode(LifecycleNode):
             raise ConfigError("; ".join(self._refused_parameters.values()))
         settings = parameters.read_node(self)
         streams = parameters.read_streams(self)
-        self._server = server = self._make_server(settings.model_repository)
+        self._acquired.enter_context(bridged(self.get_logger()))
+        options = startup.plan(settings, [stream.model for stream in streams.values()])
+        self._server = server = self._make_server(settings.model_repository, options)
         self._acquired.callback(self._close_server, server)
-        used = [stream.model for stream in streams.values()]
-        models = startup.models_to_load(server, settings.load_models, used)
         self._streams = Streams(self, server, streams.values())
         self._acquired.callback(self._streams.destroy)
         self._model_services = ModelServices(self, server, self._streams.announce)
         self._acquired.callback(self._model_services.destroy)
         self._acquired.callback(self._streams.stop)
         self._reporter.set_period(settings.diagnostics_period_s)
-        loads = startup.start_loading(server, models, self.get_logger(), self._streams.announce)
+        loads = startup.start_loading(server, self.get_logger(), self._streams.announce)
         startup.wait(loads, settings.configure_wait_s, self.get_logger(), self._interrupt)
 
     def _activate(self, state: LifecycleState) -> None:
@@ -156,15 +157,14 @@ class TritonNode(LifecycleNode):
             self._server = self._model_services = self._streams = None
 
     def _close_server(self, server: InferenceServer) -> None:
-        for name in server.close(CLOSE_S):
-            self.get_logger().error(f"{name} did not end within {CLOSE_S:g} s")
+        for name in server.close():
+            self.get_logger().error(f"{name} did not end within exit_timeout_secs")
 
     # parameters ------------------------------------------------------------------------------
 
     def declare_parameters(self, namespace: str, parameters: Any, *others: Any, **more: Any) -> Any:
         """As rclpy's, which would not start with an empty list in a parameter file."""
-        typed = [with_type(entry) for entry in parameters]
-        return super().declare_parameters(namespace, typed, *others, **more)
+        return super().declare_parameters(namespace, with_types(parameters), *others, **more)
 
     def _check_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
         values = {change.name: change.value for change in changes}

@@ -22,58 +22,14 @@ from rclpy.parameter import Parameter
 from rclpy.validate_topic_name import validate_topic_name
 
 from triton_ros.core.errors import ConfigError
+from triton_ros.core.server_options import ServerOptions
+from triton_ros.ros.parameter_spec import Spec, entries
 from triton_ros.ros.qos import RELIABILITIES
+from triton_ros.ros.server_parameters import SERVER_SPECS, check_load_models, server_options
 
 STREAMS = "streams."
 _STREAM_NAME = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*_?")
 
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """One parameter; `choices` or `low`/`high` limit its value."""
-
-    name: str
-    default: bool | int | float | str | list[str]
-    description: str
-    live: bool = False
-    choices: tuple[str, ...] = ()
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def accepted(self) -> str:
-        """What is accepted, in words."""
-        if self.choices:
-            return " | ".join(self.choices)
-        kind = "string array" if isinstance(self.default, list) else _KINDS[type(self.default)]
-        if self.low is None:
-            return kind
-        return f"{kind} {self.low:g} .. {self.high:g}"
-
-    def check(self, name: str, value: Any) -> Any:
-        """The value in the parameter's type; raises `ConfigError` naming what is accepted."""
-        value = self.coerced(value)
-        good = type(value) is type(self.default)
-        if good and isinstance(value, list):
-            good = all(isinstance(entry, str) for entry in value)
-        if good and self.choices:
-            good = value in self.choices
-        if good and self.low is not None and self.high is not None:
-            good = self.low <= value <= self.high
-        if not good:
-            raise ConfigError(f"parameter '{name}' is {value!r}; accepted: {self.accepted}")
-        return value
-
-    def coerced(self, value: Any) -> Any:
-        """A whole number as a decimal one where that is wanted; other values as they are."""
-        if isinstance(self.default, float) and type(value) is int:
-            return float(value)
-        if isinstance(self.default, list) and isinstance(value, (list, tuple, bytes)):
-            return list(value) or [""]  # ROS takes an empty list for bytes, whatever it is for
-        return value
-
-
-_KINDS = {bool: "bool", int: "integer", float: "double", str: "string"}
 
 NODE_SPECS = (
     Spec("model_repository", [""], "directories of models, in Triton's layout"),
@@ -81,6 +37,7 @@ NODE_SPECS = (
     Spec("configure_wait_s", 4.0, "how long configure waits for models", low=0.0, high=3600.0),
     Spec("diagnostics_period_s", 1.0, "period of /diagnostics", low=0.1, high=60.0),
     Spec("autostart", False, "configure and activate at start, without a manager"),
+    *SERVER_SPECS,
 )
 STREAM_SPECS = (
     Spec("topic", "", "image topic; <stream>/image if empty"),
@@ -93,6 +50,21 @@ STREAM_SPECS = (
     Spec("score_threshold", -1.0, "least score; -1: the model's own", True, (), -1.0, 1.0),
     Spec("iou_threshold", -1.0, "of suppression; -1: the model's own", True, (), -1.0, 1.0),
     Spec("max_detections", 0, "most detections; 0: the model's own", True, (), 0, 100000),
+    Spec(
+        "deadline_ms",
+        0.0,
+        "a frame that still waits so long after it came is dropped; 0: none",
+        live=True,
+        low=0.0,
+        high=3_600_000.0,
+    ),
+    Spec(
+        "priority",
+        0,
+        "level in the model's queue, 1 first; 0: the model's default",
+        live=True,
+        low=0,
+    ),
 )
 _NODE = {spec.name: spec for spec in NODE_SPECS}
 _STREAM = {spec.name: spec for spec in STREAM_SPECS}
@@ -109,6 +81,8 @@ class NodeSettings:
     configure_wait_s: float
     diagnostics_period_s: float
     autostart: bool
+    options: ServerOptions
+    """Without `load_model`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +100,8 @@ class StreamSettings:
     score_threshold: float
     iou_threshold: float
     max_detections: int
+    deadline_ms: float
+    priority: int
 
     @property
     def request_parameters(self) -> dict[str, bool | int | float | str]:
@@ -139,6 +115,10 @@ class StreamSettings:
             chosen["max_detections"] = self.max_detections
         return chosen
 
+    def deadline_ns(self, received_ns: int) -> int | None:
+        """Until when a frame is worth an answer, on the clock of `received_ns`; None for ever."""
+        return received_ns + round(self.deadline_ms * 1e6) if self.deadline_ms else None
+
 
 def find_spec(name: str) -> Spec | None:
     """The table's row for a parameter's full name."""
@@ -148,10 +128,9 @@ def find_spec(name: str) -> Spec | None:
     return _NODE.get(name)
 
 
-def with_type(entry: tuple[Any, ...]) -> tuple[Any, ...]:
+def with_types(declared: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """(name, value, ...) of a parameter file; an empty list in one has neither value nor type."""
-    name, *rest = entry
-    return (name, [""], *rest[1:]) if rest and rest[0] is None else entry
+    return [(e[0], [""], *e[2:]) if len(e) > 1 and e[1] is None else e for e in declared]
 
 
 def declare(node: Node) -> dict[str, str]:
@@ -213,12 +192,20 @@ def _descriptor(spec: Spec) -> ParameterDescriptor:
 def read_node(node: Node) -> NodeSettings:
     """The node's own settings.  Raises `ConfigError`."""
     values = {spec.name: _value(node, spec.name, spec) for spec in NODE_SPECS}
-    roots = [Path(root).expanduser() for root in values["model_repository"] if root]
+    roots = [Path(root).expanduser() for root in entries(values["model_repository"])]
     if not roots:
         raise ConfigError("parameter 'model_repository' is empty; accepted: one directory or more")
-    values["model_repository"] = tuple(roots)
-    values["load_models"] = tuple(name for name in values["load_models"] if name)
-    return NodeSettings(**values)
+    models = entries(values["load_models"])
+    options = server_options(values)
+    check_load_models(options.model_control_mode, models)
+    return NodeSettings(
+        tuple(roots),
+        models,
+        values["configure_wait_s"],
+        values["diagnostics_period_s"],
+        values["autostart"],
+        options,
+    )
 
 
 def read_streams(node: Node) -> dict[str, StreamSettings]:

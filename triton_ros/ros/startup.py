@@ -4,40 +4,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import partial
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from triton_ros.core.model_repository import ModelRepository
 from triton_ros.core.server import InferenceServer
+from triton_ros.core.server_options import ModelControlMode, ServerOptions
 from triton_ros.ros.interrupt import Interrupt
+from triton_ros.ros.parameters import NodeSettings
 
 
-def models_to_load(
-    server: InferenceServer, asked: Collection[str], used: Iterable[str]
-) -> set[str]:
-    """What the parameter asks for ('*' for the whole repository) and what the streams use.
+def plan(settings: NodeSettings, used: Iterable[str]) -> ServerOptions:
+    """The server's options, with the models that it loads at start in mode explicit: what the
+    parameter asks for ('*' for the whole repository) and what the streams use.
 
     Raises `NotFoundError` or `InvalidArgumentError` for a name that is not in the repository.
     """
-    named = {*asked, *used} - {"*"}
-    for name in sorted(named):
-        server.repository.find(name)
-    return named | set(server.repository.names()) if "*" in asked else named
+    repository = ModelRepository(settings.model_repository)
+    names = {*settings.load_models, *used} - {"*"}
+    for name in sorted(names):
+        repository.find(name)
+    if settings.options.model_control_mode is not ModelControlMode.EXPLICIT:
+        return settings.options
+    if "*" in settings.load_models:
+        names.update(repository.names())
+    return replace(settings.options, load_model=tuple(sorted(names)))
 
 
 def start_loading(
-    server: InferenceServer,
-    models: Iterable[str],
-    logger: RcutilsLogger,
-    on_loaded: Callable[[str], None],
+    server: InferenceServer, logger: RcutilsLogger, on_loaded: Callable[[str], None]
 ) -> dict[str, Future[None]]:
-    """Load in the background; `on_loaded` and the log hear of each from a load thread.
+    """Start the server; `on_loaded` and the log hear of each model from a load thread.
 
     The futures are done when they have heard.
     """
-    heard: dict[str, Future[None]] = {name: Future() for name in sorted(models)}
+    heard: dict[str, Future[None]] = {}
 
     def finished(name: str, load: Future[None]) -> None:
         error = None if load.cancelled() else load.exception()
@@ -48,8 +53,9 @@ def start_loading(
             on_loaded(name)
         heard[name].set_result(None)
 
-    for name in heard:
-        server.load_model(name).add_done_callback(partial(finished, name))
+    for name, load in server.start().items():
+        heard[name] = Future()
+        load.add_done_callback(partial(finished, name))
     return heard
 
 

@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
 from triton_ros.core.errors import TritonError
+from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.server import InferenceServer
 from triton_ros.ros import conversions
 from triton_ros.ros.guarded_publisher import GuardedPublisher
@@ -31,6 +32,7 @@ class StreamOutputs:
         self._announcing = threading.Lock()
         self._version = 0
         self._closed = False
+        self._announced: ModelConfig | None = None
         place = f"~/{stream}"
         self._location = f"{node.get_fully_qualified_name()}/{stream}/label_info"
         self.detections = GuardedPublisher(node, Detection2DArray, f"{place}/detections", RESULTS)
@@ -47,7 +49,9 @@ class StreamOutputs:
                 model = self._server.describe(settings.model)
                 conversions.check_interface(settings.model, model.interface)
             except TritonError as error:
+                self._announced = None
                 return error
+            self._announced = model.config
             header = Header(stamp=self._node.get_clock().now().to_msg())
             threshold = max(settings.score_threshold, 0.0)
             labels = conversions.label_info_message(header, model.labels, threshold)
@@ -58,6 +62,19 @@ class StreamOutputs:
                     conversions.vision_info_message(header, method, self._location, self._version)
                 )
             return None
+
+    def outdated(self, settings: StreamSettings) -> bool:
+        """Whether another model serves than at the last `announce` (or one, or none any more)."""
+        with self._announcing:
+            if self._closed:
+                return False
+            try:
+                model = self._server.describe(settings.model)
+                conversions.check_interface(settings.model, model.interface)
+            except TritonError:
+                return self._announced is not None
+            # Each load makes its own, also of the same file; new instances do, too.
+            return model.config is not self._announced
 
     def close(self) -> None:
         with self._announcing:

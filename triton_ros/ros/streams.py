@@ -67,6 +67,9 @@ class Streams:
                 stream.announce()
 
     def statuses(self, node: str, active: bool) -> list[DiagnosticStatus]:
+        """For /diagnostics; follows which models answer, too."""
+        for stream in self._by_name.values():
+            stream.follow()
         return [
             diagnostics.stream_status(
                 node, name, stream.settings.model, active, stream.statistics.snapshot()
