@@ -8,6 +8,7 @@ them.  `Shelf` lends models to an ensemble and knows whether all came back.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -147,16 +148,19 @@ class Shelf:
     def __init__(self, models: Iterable[Any]) -> None:
         self.models: dict[str, Any] = {model.name: model for model in models}
         self.lent: Counter[Any] = Counter()
+        self._lock = threading.Lock()
 
     def acquire(self, name: str, version: int) -> Any:
         if name not in self.models:
             raise NotFoundError(f"Request for unknown model: '{name}' is not found")
-        self.lent[name] += 1
+        with self._lock:
+            self.lent[name] += 1
         return self.models[name]
 
     def release(self, model: Any) -> None:
-        self.lent[model.name] -= 1
-        assert self.lent[model.name] >= 0, "given back twice"
+        with self._lock:
+            self.lent[model.name] -= 1
+            assert self.lent[model.name] >= 0, "given back twice"
 
     @property
     def complete(self) -> bool:

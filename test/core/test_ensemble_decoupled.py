@@ -1,0 +1,350 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Ensembles with decoupled steps: every response runs the rest of the graph."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_backend import TIMEOUT
+from fake_ensemble import (
+    ToyModel,
+    a_step,
+    adder,
+    an_ensemble,
+    ask,
+    holder,
+    num,
+    numbers,
+    served,
+)
+
+from triton_ros.core.errors import CancelledError, InternalError, UnsupportedError
+from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.request import Cancellation, InferenceRequest, InferenceResponse
+
+CHAIN = an_ensemble(a_step("d", "x:X", "y:M"), a_step("b", "x:M", "y:Y"))
+
+
+def decoupled(name: str = "d") -> ToyModel:
+    return holder(name, decoupled=True)
+
+
+class Stream:
+    """An ensemble, one request to it, and all that comes back, in order."""
+
+    def __init__(self, config: ModelConfig, *models: Any, **fields: Any) -> None:
+        self.came: list[Any] = []
+        self.ensemble, self.shelf = served(config, models)
+        self.request = ask(on_response=self.came.append, **fields)
+        self.ensemble.submit(self.request, self.came.append)
+
+    @property
+    def values(self) -> list[float]:
+        return [numbers(r)["Y"] for r in self.came if not getattr(r, "final", True)]
+
+    def ended(self) -> Any:
+        """The final outcome, which came last and once."""
+        finals = [c for c in self.came if not isinstance(c, InferenceResponse) or c.final]
+        assert len(finals) == 1
+        assert self.came[-1] is finals[0]
+        assert self.shelf.complete
+        return finals[0]
+
+
+def test_every_response_runs_the_rest_of_the_graph() -> None:
+    d = decoupled()
+    stream = Stream(CHAIN, d, adder("b", 10), id="i", tag="t")
+    for number in (1, 2, 3):
+        d.respond({"y": num(number)})
+        assert stream.values[-1] == number + 10
+    assert len(stream.came) == 3
+    d.answer()
+    final = stream.ended()
+    assert final.outputs == {}
+    assert stream.values == [11, 12, 13]
+    assert {(r.model_name, r.id, r.tag) for r in stream.came} == {("E", "i", "t")}
+
+
+def test_no_response_is_only_a_final_one() -> None:
+    d = decoupled()
+    stream = Stream(CHAIN, d, adder("b", 10))
+    d.answer()
+    assert stream.ended().outputs == {}
+    assert stream.values == []
+
+
+def test_the_final_outcome_comes_after_all_parts() -> None:
+    d, b = decoupled(), holder("b")
+    stream = Stream(CHAIN, d, b)
+    d.respond({"y": num(1)})
+    d.answer()
+    assert stream.came == []
+    b.answer(0, {"y": num(5)})
+    stream.ended()
+    assert stream.values == [5]
+
+
+def test_responses_keep_the_order_of_what_they_were_made_from() -> None:
+    d, b = decoupled(), holder("b")
+    stream = Stream(CHAIN, d, b)
+    for number in (1, 2, 3):
+        d.respond({"y": num(number)})
+    b.answer(2, {"y": num(3)})
+    b.answer(1, {"y": num(2)})
+    assert stream.came == []
+    b.answer(0, {"y": num(1)})
+    assert stream.values == [1, 2, 3]
+    d.answer()
+    stream.ended()
+
+
+def test_decoupled_steps_in_a_row() -> None:
+    d, e = decoupled("d"), decoupled("e")
+    config = an_ensemble(
+        a_step("d", "x:X", "y:M"), a_step("e", "x:M", "y:N"), a_step("b", "x:N", "y:Y")
+    )
+    stream = Stream(config, d, e, adder("b", 0))
+    d.respond({"y": num(1)})
+    d.respond({"y": num(2)})
+    e.respond({"y": num(20)}, 1)
+    e.respond({"y": num(10)}, 0)
+    assert stream.values == [10]
+    e.respond({"y": num(11)}, 0)
+    d.answer()
+    e.answer(0)
+    assert stream.values == [10, 11, 20]
+    e.respond({"y": num(21)})
+    e.answer()
+    stream.ended()
+    assert stream.values == [10, 11, 20, 21]
+
+
+def test_a_request_without_a_receiver_is_refused() -> None:
+    outcomes: list[Any] = []
+    ensemble, shelf = served(CHAIN, [decoupled(), adder("b", 1)])
+    ensemble.submit(ask(), outcomes.append)
+    assert isinstance(outcomes[0], UnsupportedError)
+    assert "model 'E' is decoupled: give the request an on_response" in str(outcomes[0])
+    assert shelf.complete
+
+
+def test_an_ordinary_ensemble_answers_once_though_there_is_a_receiver() -> None:
+    stream = Stream(CHAIN, adder("d", 1), adder("b", 10))
+    assert numbers(stream.ended()) == {"Y": 11}
+    assert len(stream.came) == 1
+
+
+def test_the_failure_of_a_part_is_the_final_outcome() -> None:
+    d, b = decoupled(), holder("b")
+    token = Cancellation()
+    stream = Stream(CHAIN, d, b, cancellation=token)
+    d.respond({"y": num(1)})
+    d.respond({"y": num(2)})
+    b.answer(0, {"y": num(1)})
+    b.answer(0, InternalError("boom"))
+    own = d.requests[0].cancellation
+    assert own is not None
+    assert own.cancelled, "the producer is told to stop"
+    assert not token.cancelled, "not so what else the caller's token stands for"
+    d.respond({"y": num(3)})
+    assert len(b.requests) == 2
+    assert len(stream.came) == 1
+    d.answer(0, CancelledError("stopped"))
+    assert str(stream.ended()) == "in ensemble 'E', boom"
+    assert stream.values == [1]
+
+
+def test_the_producers_failure_waits_for_what_runs() -> None:
+    d, b = decoupled(), holder("b")
+    stream = Stream(CHAIN, d, b)
+    d.respond({"y": num(1)})
+    d.answer(0, InternalError("boom"))
+    assert stream.came == []
+    b.answer(0, {"y": num(1)})
+    assert str(stream.ended()) == "in ensemble 'E', boom"
+
+
+def test_the_callers_cancellation_reaches_the_steps() -> None:
+    d, token = decoupled(), Cancellation()
+    stream = Stream(CHAIN, d, adder("b", 1), cancellation=token)
+    own = d.requests[0].cancellation
+    assert own is not None
+    token.cancel()
+    assert own.cancelled
+    d.respond({"y": num(1)})
+    d.answer(0)
+    assert str(stream.ended()) == "in ensemble 'E', request was cancelled"
+    other = Cancellation()
+    stream = Stream(CHAIN, d, adder("b", 1), cancellation=other)
+    d.answer()
+    stream.ended()
+    assert not other._watchers
+
+
+def test_a_condition_for_every_response() -> None:
+    config = an_ensemble(
+        a_step("d", "x:X", "y:M"), a_step("b", "x:M", "y:Y", run_if="M"), outputs="M Y"
+    )
+    d = decoupled()
+    stream = Stream(config, d, adder("b", 10))
+    for number in (1, 0, 2):
+        d.respond({"y": num(number)})
+    d.answer()
+    stream.ended()
+    assert [numbers(r) for r in stream.came[:-1]] == [
+        {"M": 1, "Y": 11},
+        {"M": 0},
+        {"M": 2, "Y": 12},
+    ]
+
+
+def test_a_nested_decoupled_ensemble() -> None:
+    d = decoupled()
+    inner_config = an_ensemble(*CHAIN.ensemble, decoupled=True)
+    inner, inner_shelf = served(inner_config, [d, adder("b", 10)])
+    outer = an_ensemble(a_step("E", "X:X", "Y:M"), a_step("c", "x:M", "y:Y"))
+    stream = Stream(outer, inner, adder("c", 100))
+    d.respond({"y": num(1)})
+    d.respond({"y": num(2)})
+    d.answer()
+    stream.ended()
+    assert stream.values == [111, 112]
+    assert inner_shelf.complete
+
+
+def test_a_receiver_that_raises_still_gets_its_outcome(caplog: Any) -> None:
+    def raises(response: Any) -> None:
+        raise RuntimeError("receiver")
+
+    d = decoupled()
+    ensemble, shelf = served(CHAIN, [d, adder("b", 1)])
+    outcomes: list[Any] = []
+    ensemble.submit(ask(on_response=raises), outcomes.append)
+    d.respond({"y": num(1)})
+    d.answer()
+    assert len(outcomes) == 1
+    assert shelf.complete
+    assert "a response callback raised" in caplog.text
+
+
+def test_a_long_run_keeps_no_tensor() -> None:
+    d = decoupled()
+    b = adder("b", 1)
+    seen: list[Any] = []
+    ensemble, _ = served(CHAIN, [d, b])
+    ensemble.submit(
+        ask(on_response=lambda r: seen.append(weakref.ref(r.outputs["Y"]))), seen.append
+    )
+    for number in range(50):
+        value = num(number)
+        seen.append(weakref.ref(value))
+        d.respond({"y": value})
+        del value
+        b.requests.clear()
+    assert len(seen) == 100
+    assert [ref for ref in seen if ref() is not None] == []
+    d.answer()
+
+
+# --- max_inflight_requests ------------------------------------------------------------------------
+
+LIMITED = an_ensemble(*CHAIN.ensemble, max_inflight_requests=1)
+
+
+class Producer:
+    """A thread that answers as a decoupled model does; every wait has a timeout."""
+
+    def __init__(self, model: ToyModel, count: int) -> None:
+        self.sent = 0
+        self._changed = threading.Condition()
+        self.thread = threading.Thread(target=self._run, args=(model, count), daemon=True)
+        self.thread.start()
+
+    def _run(self, model: ToyModel, count: int) -> None:
+        for number in range(count):
+            model.respond({"y": num(number)})
+            with self._changed:
+                self.sent += 1
+                self._changed.notify_all()
+        model.answer()
+
+    def wait_sent(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.sent >= count, TIMEOUT)
+
+    def join(self) -> None:
+        self.thread.join(TIMEOUT)
+        assert not self.thread.is_alive()
+
+
+def in_line(stream: Stream, step: int) -> threading.Semaphore:
+    """Released whenever a request has come to stand in line at a step."""
+    came = threading.Semaphore(0)
+    gate = stream.ensemble._host.gates[step]
+    enter = gate.enter
+
+    def signalling(errand: Any) -> bool:
+        entered = enter(errand)
+        if not entered:
+            came.release()
+        return entered
+
+    gate.enter = signalling  # type: ignore[method-assign]
+    return came
+
+
+def test_a_producer_waits_for_room_in_the_next_step() -> None:
+    d, b = decoupled(), holder("b")
+    stream = Stream(LIMITED, d, b)
+    waits = in_line(stream, 1)
+    producer = Producer(d, 3)
+    for number in (0, 1):
+        assert waits.acquire(timeout=TIMEOUT)
+        producer.wait_sent(number + 1)
+        assert producer.sent == number + 1
+        assert len(b.held) == 1
+        b.answer(0, {"y": num(number)})
+    producer.join()
+    b.answer(0, {"y": num(2)})
+    stream.ended()
+    assert stream.values == [0, 1, 2]
+
+
+@pytest.mark.parametrize("cancel", [True, False])
+def test_a_waiting_producer_goes_on_when_its_request_fails(cancel: bool) -> None:
+    token, d, b = Cancellation(), decoupled(), holder("b")
+    stream = Stream(LIMITED, d, b, cancellation=token)
+    waits = in_line(stream, 1)
+    producer = Producer(d, 5)
+    assert waits.acquire(timeout=TIMEOUT)
+    if cancel:
+        token.cancel()
+    else:
+        b.answer(0, InternalError("boom"))
+    producer.join()
+    if cancel:
+        b.answer(0, {"y": num(1)})
+    assert len(b.requests) == 1
+    assert isinstance(stream.ended(), CancelledError if cancel else InternalError)
+
+
+def test_the_room_is_shared_by_all_requests() -> None:
+    d, b = decoupled(), holder("b")
+    ensemble, shelf = served(an_ensemble(*CHAIN.ensemble, max_inflight_requests=2), [d, b])
+    came: list[Any] = []
+    for _ in range(3):
+        request = InferenceRequest("E", {"X": np.float32([0])}, on_response=came.append)
+        ensemble.submit(request, came.append)
+    assert len(d.held) == 2
+    assert ensemble.pending == 1
+    d.answer(0)
+    assert len(d.held) == 2
+    d.answer(0)
+    d.answer(0)
+    assert len(came) == 3
+    assert shelf.complete
