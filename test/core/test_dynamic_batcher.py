@@ -257,14 +257,20 @@ def test_a_request_soon_after_another_is_delayed() -> None:
 
 
 def test_a_request_that_finds_another_waiting_is_delayed() -> None:
-    queue = when_busy(1 + 1)
-    a, b = offered(queue, item(2), item(), now=0)  # no instance is free
-    [late] = offered(queue, item(2), now=5000 * US)
+    queue = when_busy(2)
+    [a] = offered(queue, item(2))  # no instance is free
+    [b] = offered(queue, item(), now=5000 * US)
     assert queue.next_batch(5000 * US) == [a]
-    assert queue.next_batch(5000 * US) == [b], "it is closed, and old"
-    assert queue.next_batch(5000 * US) == [late], "it is full"
-    offered(queue, item(), now=5001 * US)
-    assert isinstance(queue.next_batch(5001 * US), Wait)
+    assert queue.next_batch(5000 * US) == Wait(1000 * US / 1e9)
+    assert queue.next_batch(6000 * US) == [b]
+
+
+def test_one_that_is_too_late_to_run_is_not_waiting() -> None:
+    queue = when_busy()
+    offered(queue, asked(deadline_ns=5 * US))
+    new = item()
+    assert len(queue.offer(new, 2000 * US)) == 1
+    assert queue.next_batch(2000 * US) == [new]
 
 
 def test_what_joins_a_prompt_request_goes_with_it() -> None:

@@ -40,7 +40,7 @@ class DynamicBatcher:
         self._largest = max(self._preferred)
         self._delay_ns = 0 if self._alone else wanted.max_queue_delay_microseconds * 1000
         self._when_busy = wanted.delay_when_busy and self._delay_ns > 0
-        self._quiet_since_ns: int | None = None
+        self._heard_ns: int | None = None
         self._prompt = False
         self._queue = PolicyQueue(batching)
         self._waiting = self._queue.places
@@ -135,8 +135,9 @@ class DynamicBatcher:
 
     def _is_prompt(self, item: Item, now_ns: int) -> bool:
         """Whether the item finds the model idle; the elements of one request do so together."""
-        before, self._quiet_since_ns = self._quiet_since_ns, now_ns
+        before, self._heard_ns = self._heard_ns, now_ns
         if not self._queue.continues(item, now_ns):
-            idle = before is None or now_ns - before >= self._delay_ns
-            self._prompt = idle and not self._waiting
+            quiet = before is None or now_ns - before >= self._delay_ns
+            self._queue.settle(now_ns)
+            self._prompt = quiet and next(iter(self._queue), None) is None
         return self._prompt
