@@ -99,7 +99,7 @@ def test_a_batch_whose_sources_all_fail_does_not_run() -> None:
     [
         (lambda inputs: 1 / 0, "model 'm' failed: division by zero"),
         (lambda inputs: {"y": row(0, 7)}, "output 'y' has shape [7, 4] for a batch of 2"),
-        (lambda inputs: {"y": [1, 2]}, "model 'm' failed"),
+        (lambda inputs: {"y": [1, 2]}, "output 'y' is no array but list"),
         (lambda inputs: None, "model 'm' failed"),
     ],
 )
@@ -282,3 +282,12 @@ def test_an_answered_item_lets_go_of_its_callback_and_is_not_answered_again() ->
     assert gone() is None
     deliver(item, {}, Timing())
     assert len(outcomes.values) == 1
+
+
+@pytest.mark.parametrize("max_batch_size", [0, 8])
+def test_an_output_must_be_an_array(max_batch_size: int) -> None:
+    config = ModelConfig("m", max_batch_size=max_batch_size)
+    run = Executor(Instance(lambda inputs: {"y": [1.0]}), config, StatisticsCollector(), lambda: 0)
+    outcomes = Outcomes()
+    run.run([Item({"x": row(1)}, outcomes)])
+    assert "output 'y' is no array but list" in str(outcomes.one())

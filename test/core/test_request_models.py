@@ -91,3 +91,22 @@ def test_a_model_may_unload_itself_while_it_answers(serve: Serve) -> None:
     server = serve({"leave": leave}, m=behaving("leave"))  # type: ignore[dict-item]
     assert value(server.infer(request("m", 2), TIMEOUT)) == 2
     assert not server.model_ready("m")
+
+
+@pytest.mark.parametrize("kind", ["", "oldest { max_candidate_sequences: 4 }", "direct {}"])
+def test_an_iterative_model_runs_until_it_has_an_answer(serve: Serve, kind: str) -> None:
+    executions: list[int] = []
+
+    def thrice(requests: list[ExecutionRequest], calls: ModelCalls) -> None:
+        executions.append(len(requests))
+        for asked in requests:
+            if len(executions) < 3:
+                asked.reschedule()
+            else:
+                asked.respond({"y": asked.inputs["x"]})
+                asked.finish()
+
+    sequences = f"max_batch_size: 4 sequence_batching {{ iterative_sequence: true {kind} }}"
+    server = serve({"thrice": thrice}, m=behaving("thrice", sequences))  # type: ignore[dict-item]
+    assert value(server.infer(request("m", 2), TIMEOUT)) == 2
+    assert len(executions) == 3

@@ -17,7 +17,7 @@ from triton_ros.core.backend import ModelInstance, RequestInstance
 from triton_ros.core.batch_tensors import BatchPlan
 from triton_ros.core.errors import CancelledError, InternalError, TritonError
 from triton_ros.core.host_policy import HostPolicy
-from triton_ros.core.merging import Batch, merge, split, wrong_rows
+from triton_ros.core.merging import Batch, check_rows, merge, split
 from triton_ros.core.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.payload import BufferPool, Item, finished, gap, whole
 from triton_ros.core.rate_limiter import Grant
@@ -124,15 +124,11 @@ class Executor:
         try:
             outputs = self._execute(inputs)
             computed = clock()
-            if self._plan.batched:
-                for name, output in outputs.items():
-                    if output.ndim == 0 or output.shape[0] != rows:
-                        raise wrong_rows(name, output, rows)
-        except BaseException as error:
-            reason = ours(error, self._plan.model)
-            if isinstance(error, Exception):
-                raise reason from error
+            check_rows(outputs, rows, self._plan)
+        except TritonError:
             raise
+        except Exception as error:
+            raise ours(error, self._plan.model) from error
         end = clock()
         self._statistics.executed(rows, 0, computed - begun, end - computed)
         return outputs, Timing(begun - start, 0, computed - begun, end - computed, rows)
@@ -161,9 +157,7 @@ class Executor:
             answer = self._execute(inputs)
             computed = clock()
             rows = item.rows
-            for name, output in answer.items():
-                if self._plan.batched and (output.ndim == 0 or output.shape[0] != rows):
-                    raise wrong_rows(name, output, rows)
+            check_rows(answer, rows, self._plan)
             if item.element:
                 answer = finished(answer, item, self._plan)
             if item.state is not None:

@@ -66,8 +66,8 @@ def merge(items: Sequence[Item], pool: BufferPool, plan: BatchPlan) -> Batch:
         (_Ragged if name in plan.ragged else _Dense)(name, items, like, pool, plan)
         for name in like.inputs
     ]
-    _fill(batch, items, tensors, plan)
-    batch.inputs = {tensor.name: tensor.filled() for tensor in tensors}
+    rows = _fill(batch, items, tensors, plan)
+    batch.inputs = {tensor.name: tensor.filled(rows) for tensor in tensors}
     batch.pooled = [tensor.buffer for tensor in tensors if isinstance(tensor, _Dense)]
     if plan.batch_input and batch.items:
         batch.inputs |= batch_inputs(plan, lambda name: _shapes(batch, name, plan))
@@ -96,16 +96,21 @@ class _Dense:
     ) -> None:
         self.name = name
         self._plan = plan
-        self._at = 0
+        self._quick = plan.batched and name not in plan.input_reshape
         shape = model_shape(like, name, plan)
         if plan.batched:
             shape = (sum(item.rows for item in items), *shape[1:])
         self.buffer = pool.take(shape, model_dtype(like.inputs[name]))
 
-    def write(self, item: Item) -> None:
-        """Put an item's rows behind those that were kept."""
-        slot = self._slot(item)
+    def write(self, item: Item, at: int) -> None:
+        """Put an item's rows at row `at`."""
         value = item.inputs.get(self.name)
+        if self._quick and value is not None:
+            slot = self.buffer[at, ...] if item.element else self.buffer[at : at + item.rows]
+            if value.shape == slot.shape:
+                _write(value, slot)
+                return
+        slot = self.buffer[at : at + item.rows] if self._plan.batched else self.buffer
         if value is None and item.null:
             blank(slot, self.name, self._plan)
             return
@@ -116,16 +121,11 @@ class _Dense:
                 f" {list(slot.shape)}"
             )
         source = item.inputs[self.name]
-        _write(source, slot if source.shape == slot.shape else slot.reshape(tuple(source.shape)))
+        _write(source, slot.reshape(tuple(source.shape)))
 
-    def keep(self, item: Item) -> None:
-        self._at += item.rows
-
-    def filled(self) -> Array:
-        return self.buffer[: self._at] if self._plan.batched else self.buffer
-
-    def _slot(self, item: Item) -> Array:
-        return self.buffer[self._at : self._at + item.rows] if self._plan.batched else self.buffer
+    def filled(self, rows: int) -> Array:
+        """The tensor, of that many rows in all."""
+        return self.buffer[:rows] if self._plan.batched else self.buffer
 
 
 class _Ragged:
@@ -140,7 +140,8 @@ class _Ragged:
         # not of the pool: no two are of the same size
         self.buffer = np.empty(total, model_dtype(like.inputs[name]))
 
-    def write(self, item: Item) -> None:
+    def write(self, item: Item, at: int) -> None:
+        """Put an item's elements behind those that were kept, whichever its row is."""
         value = item.inputs.get(self.name)
         if value is not None:
             slot = self.buffer[self._at : self._at + self._size(item)]
@@ -149,7 +150,7 @@ class _Ragged:
     def keep(self, item: Item) -> None:
         self._at += self._size(item)
 
-    def filled(self) -> Array:
+    def filled(self, rows: int) -> Array:
         return self.buffer[: self._at]
 
     def _size(self, item: Item) -> int:
@@ -159,25 +160,30 @@ class _Ragged:
 
 def _fill(
     batch: Batch, items: Sequence[Item], tensors: Sequence[_Dense | _Ragged], plan: BatchPlan
-) -> None:
+) -> int:
+    """The rows that were filled."""
+    ragged = [tensor for tensor in tensors if isinstance(tensor, _Ragged)]
+    at = 0
     for item in items:
         laid = item
         try:
             for tensor in tensors:
-                tensor.write(item)
+                tensor.write(item, at)
         except Exception as error:  # a source is foreign code: its fault is its request's alone
             batch.failed.append((item, bad_input(error)))
             if not plan.fixed_rows:
                 continue
             laid = gap(item)
             for tensor in tensors:
-                tensor.write(laid)
+                tensor.write(laid, at)
         else:
             if not item.null:
                 batch.items.append(item)
         batch.laid.append(laid)
-        for tensor in tensors:
+        at += laid.rows
+        for tensor in ragged:
             tensor.keep(laid)
+    return at
 
 
 def _write(value: Tensor, slot: Array) -> None:
@@ -189,8 +195,7 @@ def _write(value: Tensor, slot: Array) -> None:
 
 def split(outputs: Mapping[str, Array], batch: Batch, plan: BatchPlan) -> list[dict[str, Array]]:
     """Each answered item's own rows of a batched answer, as views of it."""
-    if plan.batched:
-        _check_rows(outputs, batch.all_rows, plan)
+    check_rows(outputs, batch.all_rows, plan)
     cuts = {
         name: cut(name, outputs[name], dims, _shapes(batch, source, plan))
         for name, (source, dims) in plan.scatter.items()
@@ -209,15 +214,15 @@ def split(outputs: Mapping[str, Array], batch: Batch, plan: BatchPlan) -> list[d
     return answers
 
 
-def _check_rows(outputs: Mapping[str, Array], rows: int, plan: BatchPlan) -> None:
+def check_rows(outputs: Mapping[str, Array], rows: int, plan: BatchPlan) -> None:
+    """Raise `InternalError` unless the outputs are arrays of that many rows."""
     for name, output in outputs.items():
-        if name not in plan.scatter and (output.ndim == 0 or output.shape[0] != rows):
-            raise wrong_rows(name, output, rows)
-
-
-def wrong_rows(name: str, output: Array, rows: int) -> InternalError:
-    """A model's answer has another batch size than the question."""
-    return InternalError(
-        f"output '{name}' has shape {list(output.shape)} for a batch of {rows}: its first"
-        " dim must be the batch size (or set max_batch_size to 0)"
-    )
+        if not isinstance(output, np.ndarray):
+            raise InternalError(f"output '{name}' is no array but {type(output).__name__}")
+        if not plan.batched or name in plan.scatter:
+            continue
+        if output.ndim == 0 or output.shape[0] != rows:
+            raise InternalError(
+                f"output '{name}' has shape {list(output.shape)} for a batch of {rows}: its first"
+                " dim must be the batch size (or set max_batch_size to 0)"
+            )
