@@ -210,7 +210,7 @@ def test_a_ticket_of_a_closed_model_holds_nothing(
     assert value(done.one()) == 3
     server.unload_model("r").result(TIMEOUT)
     assert server.replace(ticket, request("r", 2), done) is None
-    assert ticket.model not in server._lifecycle._users
+    assert "r" not in server._lifecycle._leases.users()
 
 
 # --- what a backend must be spared ----------------------------------------------------------------

@@ -22,7 +22,8 @@ from triton_ros.core.request import (
     Timing,
 )
 from triton_ros.core.response_cache import ModelCache
-from triton_ros.core.statistics import ResponseFate, StatisticsCollector
+from triton_ros.core.response_times import ResponseTimes
+from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array
 
 Outputs = dict[str, Array]
@@ -37,6 +38,7 @@ class Books(Protocol):
     statistics: StatisticsCollector
     clock: Clock
     cache: ModelCache | None
+    decoupled: bool
 
 
 class Booking:
@@ -58,7 +60,7 @@ class Booking:
         self._request = request
         self._done = done
         self._rows = 1
-        self._responses = 0
+        self._responses: ResponseTimes | None = None
         self._cache_key: bytes | None = None
         self._cache_ns = 0
         self._start = books.clock()
@@ -84,7 +86,9 @@ class Booking:
             return False
         now = books.clock()
         books.statistics.cache_hit(self._cache_ns, now - self._start)
-        self._close_trace(now, outputs)
+        if request.trace is not None:
+            request.trace.tensors("TENSOR_BACKEND_OUTPUT", outputs)
+            request.trace.end(now)
         self._done(self._response(outputs, Timing(), cached=True))
         return True
 
@@ -95,11 +99,17 @@ class Booking:
         parameters: Mapping[str, Parameter] | None = None,
     ) -> None:
         """The one answer (of a decoupled model: that there is no more, or why)."""
-        books = self._books
+        books, trace = self._books, self._request.trace
         now = books.clock()
+        if books.decoupled:
+            self._times().ended(timing, outcome if isinstance(outcome, TritonError) else None)
+        if trace is not None:
+            if not isinstance(outcome, TritonError):
+                trace.computed(self._start, timing)
+                trace.tensors("TENSOR_BACKEND_OUTPUT", outcome)
+            trace.end(now)
         if isinstance(outcome, TritonError):
             books.statistics.failed(now - self._start, outcome)
-            self._close_trace(now, {})
             self._done(outcome)
             return
         if self._cache_key is not None and books.cache is not None:
@@ -108,9 +118,6 @@ class Booking:
             books.statistics.cache_missed(self._cache_ns + done - now)
             now = done
         books.statistics.succeeded(timing, now - self._start, self._rows)
-        if self._request.trace is not None:
-            self._request.trace.computed(now - _total(timing), timing)
-        self._close_trace(now, outcome)
         self._done(self._response(outcome, timing, parameters=parameters))
 
     def gathered(
@@ -123,11 +130,7 @@ class Booking:
         self, outputs: Outputs, parameters: Mapping[str, Parameter], timing: Timing
     ) -> None:
         """One response of a decoupled model."""
-        index, self._responses = self._responses, self._responses + 1
-        fate = ResponseFate.SUCCESS if outputs else ResponseFate.EMPTY
-        self._books.statistics.responded(
-            index, fate, timing.compute_infer_ns, timing.compute_output_ns
-        )
+        self._times().sent(timing, empty=not outputs)
         if self._request.on_response is not None:
             response = self._response(outputs, timing, parameters=parameters)
             response.final = False
@@ -155,17 +158,7 @@ class Booking:
             parameters=parameters or {},
         )
 
-    def _close_trace(self, now: int, outputs: Outputs) -> None:
-        trace = self._request.trace
-        if trace is not None:
-            trace.tensors("TENSOR_BACKEND_OUTPUT", outputs)
-            trace.end(now)
-
-
-def _total(timing: Timing) -> int:
-    return (
-        timing.queue_ns
-        + timing.compute_input_ns
-        + timing.compute_infer_ns
-        + timing.compute_output_ns
-    )
+    def _times(self) -> ResponseTimes:
+        if self._responses is None:
+            self._responses = ResponseTimes(self._books.statistics)
+        return self._responses

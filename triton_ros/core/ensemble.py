@@ -20,7 +20,7 @@ from triton_ros.core.execution import Clock
 from triton_ros.core.model import Interface, Model
 from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.payload import Item
-from triton_ros.core.request import Done, InferenceRequest, Outcome
+from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome
 from triton_ros.core.scheduling_config import EnsembleStep
 from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.timer import Timer
@@ -34,7 +34,7 @@ Release = Callable[[Model], None]
 class EnsembleModel:
     """A served ensemble; `acquire` and `release` hold the models of its steps for a request.
 
-    With a `timer`, a deadline fires when it is due also where a request waits for
+    Its `config.decoupled` follows the models of its steps.  With a `timer`, a deadline fires when it is due also where a request waits for
     `max_inflight_requests`; without one it is noticed when there is room.
     """
 
@@ -60,6 +60,7 @@ class EnsembleModel:
         gates = [StepGate[Errand](limit, _launch) for _ in config.ensemble if limit]
         self._host = Host(config, version, clock, timer, gates)
         self._graph: tuple[list[ModelConfig], Graph] | None = None
+        self._derive()
 
     @property
     def pending(self) -> int:
@@ -139,12 +140,26 @@ class EnsembleModel:
     def close(self) -> None:
         """Nothing of its own to release."""
 
+    def _derive(self) -> None:
+        """Become decoupled if a step's model is, and no longer if none is, as in Triton."""
+        held: list[Model] = []
+        try:
+            held.extend(self._acquire(s.model_name, s.model_version) for s in self.config.ensemble)
+            self._graph_of(held)
+        except TritonError:
+            return  # the plan's check tells, or the next request
+        finally:
+            self._give_back(held)
+
     def _graph_of(self, models: list[Model]) -> Graph:
         """The graph over these models, made again when one of them was exchanged."""
         configs = [model.config for model in models]
         known = self._graph
         if known is None or any(a is not b for a, b in zip(known[0], configs, strict=True)):
-            known = self._graph = configs, Graph(self.config, models)
+            known = configs, Graph(self.config, models)
+            if known[1].decoupled != self.config.decoupled:
+                self.config = self.config.with_changes(decoupled=known[1].decoupled)
+            self._graph = known
         return known[1]
 
     def _give_back(self, held: list[Model]) -> None:

@@ -37,7 +37,9 @@ class TritonError(Exception):
 
     def within(self, place: str) -> TritonError:
         """The same error with the place in front of its message: ``in ensemble 'E', ...``."""
-        return type(self)(f"{place}, {self}")
+        error = type(self)(f"{place}, {self}")
+        error.reason = self.reason
+        return error
 
 
 class InternalError(TritonError):

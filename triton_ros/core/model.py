@@ -120,6 +120,7 @@ class BackedModel:
         self.statistics = statistics
         self.clock = clock
         self.cache = cache
+        self.decoupled = config.decoupled
         self._scheduler = scheduler
         self.instances = InstancePool(scheduler, executors, backend_model)
         self._processor = processor
@@ -232,7 +233,7 @@ class BackedModel:
         """The request's items; raises `TritonError` whatever is wrong with it."""
         if request.caller is not None:
             refuse_circular(request, self.name)
-        if self.config.decoupled and request.on_response is None:
+        if self.decoupled and request.on_response is None:
             raise UnsupportedError(
                 f"model '{self.name}' is decoupled (model_transaction_policy): its requests need"
                 " an on_response"
@@ -258,7 +259,7 @@ class BackedModel:
             s.name: request.inputs[s.name] for s in self._raw.inputs if s.name in request.inputs
         }
         item = self._item(inputs, booking.answered, request, rows=rows)
-        if self.config.decoupled:
+        if self.decoupled:
             item.respond = booking.responded
         else:
             item.done = lambda outcome, timing: booking.answered(

@@ -29,6 +29,7 @@ from triton_ros.core.instance_places import (
 )
 from triton_ros.core.instance_pool import active
 from triton_ros.core.load_progress import Stage, no_stage
+from triton_ros.core.memory_usage import MemoryMeter
 from triton_ros.core.model import BackedModel
 from triton_ros.core.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.model_repository import ModelDirectory
@@ -97,6 +98,7 @@ class ModelLoader:
         self._options = options or ServerOptions()
         self._gpu_count = gpu_count
         self._timer = Timer(clock)
+        self._meter = MemoryMeter()
         self._policies = parse_host_policies(self._options.host_policy)
         self._limiter = _limiter(self._options)
 
@@ -123,7 +125,7 @@ class ModelLoader:
         version_dir = directory.version_dir(version)
         config = resolve_groups(complete_backend(config, version_dir), gpus)
         backend = self._load_backend(config.backend)
-        with ExitStack() as acquired:
+        with ExitStack() as acquired, self._meter.loading(version_dir) as memory:
             stage(f"loading weights of version {version}")
             with _entered(self._weights_policy(config)):
                 backend_model = backend.load(config, version_dir)
@@ -136,8 +138,9 @@ class ModelLoader:
             statistics = StatisticsCollector()
             executors = self._executors(config, statistics, wanted, instances)
             scheduler = self._scheduler(config, executors, directory.path)
+            usage = memory.result(backend_model)
+            statistics.loaded((self._clock() - start) / 1e9, usage)
             acquired.pop_all()
-        statistics.loaded((self._clock() - start) / 1e9)
         return BackedModel(
             config,
             version,

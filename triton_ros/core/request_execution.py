@@ -50,6 +50,7 @@ def as_request_instance(instance: ModelInstance | RequestInstance) -> RequestIns
 def ours(error: BaseException, model: str) -> TritonError:
     """The runtime's boundary: a foreign error becomes one of our tree, once."""
     if isinstance(error, TritonError):
+        error.reason = error.reason or "BACKEND"
         return error
     if not isinstance(error, Exception):  # Ctrl-C in a caller's thread, `sys.exit` in a model
         return CancelledError(f"model '{model}' was interrupted")
