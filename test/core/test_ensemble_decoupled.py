@@ -133,6 +133,17 @@ def test_a_request_without_a_receiver_is_refused() -> None:
     assert shelf.complete
 
 
+def test_the_configuration_follows_the_steps() -> None:
+    ensemble, shelf = served(CHAIN, [decoupled(), adder("b", 1)])
+    assert ensemble.config.decoupled
+    assert shelf.complete
+    shelf.models["d"] = adder("d", 1)
+    outcomes: list[Any] = []
+    ensemble.submit(ask(), outcomes.append)
+    assert numbers(outcomes[0]) == {"Y": 2}
+    assert not ensemble.config.decoupled
+
+
 def test_an_ordinary_ensemble_answers_once_though_there_is_a_receiver() -> None:
     stream = Stream(CHAIN, adder("d", 1), adder("b", 10))
     assert numbers(stream.ended()) == {"Y": 11}
@@ -205,7 +216,7 @@ def test_a_condition_for_every_response() -> None:
 
 def test_a_nested_decoupled_ensemble() -> None:
     d = decoupled()
-    inner_config = an_ensemble(*CHAIN.ensemble, decoupled=True)
+    inner_config = an_ensemble(*CHAIN.ensemble)
     inner, inner_shelf = served(inner_config, [d, adder("b", 10)])
     outer = an_ensemble(a_step("E", "X:X", "Y:M"), a_step("c", "x:M", "y:Y"))
     stream = Stream(outer, inner, adder("c", 100))

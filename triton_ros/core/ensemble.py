@@ -34,8 +34,9 @@ Release = Callable[[Model], None]
 class EnsembleModel:
     """A served ensemble; `acquire` and `release` hold the models of its steps for a request.
 
-    Its `config.decoupled` follows the models of its steps.  With a `timer`, a deadline fires when it is due also where a request waits for
-    `max_inflight_requests`; without one it is noticed when there is room.
+    Its `config.decoupled` follows the models of its steps.  With a `timer`, a deadline fires when
+    it is due also where a request waits for `max_inflight_requests`; without one it is noticed
+    when there is room.
     """
 
     def __init__(
