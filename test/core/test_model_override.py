@@ -12,13 +12,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_backend import FILE, TIMEOUT, FakeBackend, Gate, Outcomes, fake, loaded, request, value
-from lifecycle_checks import Serve, index, infer
+from fake_backend import (
+    FILE,
+    TIMEOUT,
+    FakeBackend,
+    Gate,
+    Outcomes,
+    ensemble,
+    fake,
+    loaded,
+    request,
+    step,
+    value,
+)
+from lifecycle_checks import Serve, ServeWith, index, infer
 from toy_models import write_repository
 
 from triton_ros.core.errors import ConfigError, InvalidArgumentError, NotFoundError, TritonError
 from triton_ros.core.server import InferenceServer
 
+OUTER = ensemble(step("e", "X:X", "Y:Y"))
 FILES = {f"file:1/{FILE}": b"7"}
 
 
@@ -214,3 +227,40 @@ def test_no_directory_is_left_by_a_load_that_shutdown_stopped(
     gate.open()
     assert isinstance(loading.exception(TIMEOUT), TritonError)
     assert list(temporary.iterdir()) == []
+
+
+def test_abandoned_files_are_removed(serve: Serve, backend: FakeBackend, temporary: Path) -> None:
+    server = serve(m=fake(1))
+    load(server, config=text(), files=FILES)
+    gate = backend.on_execute = Gate("m")
+    server.submit(request("m"), running := Outcomes())
+    gate.wait_entered()
+    assert server.close(0.05) == ("unload_m",)
+    assert list(temporary.iterdir()) == []
+    gate.open()
+    assert value(running.one()) == 7
+
+
+def test_overrides_do_not_close_a_circle(serve: Serve) -> None:
+    """Neither ensemble has itself as a step on disk."""
+    server = serve(a=fake(1), e=ensemble(step("a", "x:X", "y:Y")), f=OUTER)
+    loaded(server, "f")
+    tensor = {"data_type": "TYPE_FP32", "dims": [-1, 4]}
+    circle = {
+        "platform": "ensemble",
+        "input": [{"name": "X", **tensor}],
+        "output": [{"name": "Y", **tensor}],
+        "ensemble_scheduling": {
+            "step": [{"model_name": "f", "input_map": {"X": "X"}, "output_map": {"Y": "Y"}}]
+        },
+    }
+    with pytest.raises(TritonError, match="circle"):
+        load(server, "e", config=json.dumps(circle))
+    loaded(server, "e", "f")
+
+
+def test_files_are_no_last_good_version(serve_with: ServeWith, tmp_path: Path) -> None:
+    file = tmp_path / "last_good"
+    server = serve_with({"m": fake(versions={2: 1})}, last_good_file=file)
+    load(server, config=text(), files=FILES)
+    assert not file.exists()

@@ -136,7 +136,10 @@ class ModelExchange:
         """Serve the last version that loaded, if that is wanted and it is there."""
         if not order.fallback or not failed.versions or self._closed:
             return False
-        version = self._last_good.version(name, self._repository.find(name))
+        try:
+            version = self._last_good.version(name, self._repository.find(name))
+        except (TritonError, OSError):  # its directory is gone, say
+            return False
         if version is None or version in failed.versions[-1:]:
             return False
         try:
@@ -211,7 +214,8 @@ class ModelExchange:
         except BaseException:
             self._finish(name, build.undo())
             raise
-        self._last_good.loaded(name, max(attempt.versions), source.directory)
+        if override is None:  # what came with a load is not there at the next start
+            self._last_good.loaded(name, max(attempt.versions), source.directory)
 
     def _versions(self, source: ModelSource, order: LoadOrder) -> tuple[int, ...]:
         if order.version is not None:
@@ -247,6 +251,12 @@ class ModelExchange:
             raise error.within(f"in ensemble '{config.name}'") from None
 
     def _read_config(self, name: str) -> ModelConfig | None:
+        """What an ensemble's step would run with: as it serves, or as its load would find it."""
+        if self.leases.ready(name):
+            return self._origins[name].config
+        override = self._sources.in_force(name)
+        if override:
+            return override.config
         try:
             return self._repository.find(name).read_config()
         except TritonError:  # its own load will tell

@@ -98,7 +98,7 @@ class ModelLifecycle:
         """
         deadline = time.monotonic() + timeout
         if self._poller:
-            self._poller.close()
+            self._poller.close(timeout)
         self._tasks.refuse()
         self._exchange.refuse()
         threads = self._exchange.retirement.threads

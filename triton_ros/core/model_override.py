@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,11 @@ class Override:
         """
         return self.directory is not None or signature == self.signature
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a temporary directory."""
+        return self.directory is not None and self.directory.path.parent.exists()
+
     def remove(self) -> None:
         """Remove the temporary directory, if there is one."""
         if self.directory is not None:
@@ -76,6 +82,8 @@ class ModelSources:
     def __init__(self, repository: ModelRepository) -> None:
         self._repository = repository
         self._overrides: dict[str, Override] = {}
+        self._written: list[Override] = []
+        self._lock = threading.Lock()
 
     def open(self, name: str, order: LoadOrder) -> tuple[ModelSource, Override | None]:
         """What a load would use, and the override (a new one or the one in force) if it would use
@@ -96,6 +104,8 @@ class ModelSources:
             override = Override(
                 config, write_files(name, order.files) if order.files else None, signature
             )
+            with self._lock:
+                self._written = [o for o in self._written if o.exists] + [override]
         elif override and not override.holds(signature):
             override = None
         if override and override.directory:
@@ -118,8 +128,8 @@ class ModelSources:
         return self._overrides.get(name)
 
     def close(self) -> None:
-        """Remove what overrides left on disk."""
-        for override in list(self._overrides.values()):
+        """Remove what overrides left on disk, whoever may still use it."""
+        for override in self._written:
             override.remove()
 
     def _own(self, name: str) -> tuple[ModelDirectory | None, TritonError]:

@@ -88,13 +88,15 @@ class RepositoryPoller:
         self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Do nothing any more; returns when the thread ended."""
+    def close(self, timeout: float) -> None:
+        """Do nothing any more; returns when the thread ended (it may be reading a big file), or
+        after `timeout` seconds.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify()
         if self._thread:
-            self._thread.join()
+            self._thread.join(timeout)
 
     def poll_once(self) -> float:
         """Look at every model once, and act; the seconds until it is worth looking again."""
