@@ -4,19 +4,34 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from fake_backend import (
+    TIMEOUT,
+    FakeBackend,
+    Gate,
+    Outcomes,
+    fake,
+    loaded,
+    request,
+    serving,
+)
 from ros_client import values
 from toy_models import Toy, onnx_identity, write_repository
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.core.errors import TritonError
-from triton_ros.core.request import InferenceRequest
-from triton_ros.core.server import InferenceServer
-from triton_ros.ros.diagnostics import model_statuses, node_status, stream_status
+from triton_ros.core.memory_usage import MemoryUsage
+from triton_ros.core.model import Interface
+from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.request import Cancellation, InferenceRequest
+from triton_ros.core.server import InferenceServer, ModelDescription
+from triton_ros.core.statistics import Duration, Statistics
+from triton_ros.ros.diagnostics import counters, model_statuses, node_status, stream_status
 from triton_ros.ros.stream_statistics import StreamSnapshot
 
 THREE = "instance_group { count: 3 kind: KIND_CPU }"
@@ -83,3 +98,81 @@ def test_models(tmp_path: Path) -> None:
     assert "model.onnx" in bad.message
     asked = found["n: model not_asked_for"]
     assert (asked.level, values(asked)["state"]) == (OK, "UNKNOWN")
+
+
+def test_a_load_says_how_far_it_is(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def on_load(name: str) -> None:
+        begun.set()
+        assert go_on.wait(TIMEOUT)
+
+    with serving(tmp_path, FakeBackend(on_load=on_load), {"m": fake()}) as server:
+        load = server.load_model("m")
+        assert begun.wait(TIMEOUT)
+        (loading,) = model_statuses("n", server)
+        go_on.set()
+        load.result(TIMEOUT)
+        (ready,) = model_statuses("n", server)
+    stage = "loading weights of version 1"
+    assert (loading.level, loading.message) == (OK, f"LOADING, {stage}")
+    found = values(loading)
+    assert (found["state"], found["load_stage"], found["load_attempt"]) == ("LOADING", stage, "1")
+    assert float(found["load_seconds"]) >= 0
+    assert (ready.level, ready.message) == (OK, "READY")
+    assert "load_stage" not in values(ready)
+    assert float(values(ready)["loaded_in_s"]) >= float(found["load_seconds"])
+
+
+def test_requests_that_wait_and_failures_by_reason(tmp_path: Path) -> None:
+    gate, outcomes = Gate("m"), Outcomes()
+    with serving(tmp_path, FakeBackend(gate), {"m": fake()}) as server:
+        loaded(server, "m")
+        server.submit(request("m"), outcomes)
+        gate.wait_entered()
+        token = Cancellation()
+        server.submit(request("m", deadline_ns=1), outcomes)  # long ago
+        server.submit(request("m", cancellation=token), outcomes)
+        server.submit(request("m"), outcomes)
+        (waiting,) = model_statuses("n", server)
+        token.cancel()
+        gate.open()
+        outcomes.wait(4)
+        (done,) = model_statuses("n", server)
+    assert values(waiting)["pending"] == "2"
+    found = values(done)
+    assert (found["pending"], found["failures"], found["inferences"]) == ("0", "2", "2")
+    assert (found["failures_deadline"], found["failures_canceled"]) == ("1", "1")
+    assert "failures_backend" not in found
+
+
+def test_each_version_that_serves_has_a_name_of_its_own(tmp_path: Path) -> None:
+    policy = "version_policy { all {} }"
+    toy = fake(config=policy, versions={1: 1.0, 2: 2.0})
+    with serving(tmp_path, FakeBackend(), {"m": toy, "one": fake()}) as server:
+        loaded(server, "m", "one")
+        found = {status.name: values(status) for status in model_statuses("n", server)}
+        (tmp_path / "m/config.pbtxt").write_text('backend: "fake"')
+        loaded(server, "m")
+        later = {status.name: values(status) for status in model_statuses("n", server)}
+    assert set(found) == {"n: model m", "n: model m/1", "n: model one"}
+    assert (found["n: model m"]["version"], found["n: model m/1"]["version"]) == ("2", "1")
+    assert set(later) == {"n: model m", "n: model one"}
+    assert later["n: model m"]["version"] == "2"
+
+
+def test_memory_and_cache_are_told_where_they_are_known() -> None:
+    counted = Statistics(
+        cache_hit=Duration(3, 1),
+        cache_miss=Duration(2, 1),
+        memory_usage=(MemoryUsage("CPU", 0, 1000), MemoryUsage("GPU", 1, 5)),
+        load_seconds=1.5,
+    )
+    interface = Interface((), ())
+    model = ModelDescription("m", 1, ModelConfig("m"), interface, (), 1, 0, counted)
+    found = counters(model)
+    assert (found["memory_cpu_0_bytes"], found["memory_gpu_1_bytes"]) == (1000, 5)
+    assert (found["cache_hits"], found["cache_misses"]) == (3, 2)
+    assert found["loaded_in_s"] == 1.5
+    model = ModelDescription("m", 1, ModelConfig("m"), interface, (), 1, 0, Statistics())
+    assert not {name for name in counters(model) if name.startswith(("memory", "cache"))}

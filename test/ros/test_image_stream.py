@@ -7,7 +7,9 @@ The node tests see the stream from outside; here is what depends on the order in
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from rclpy.serialization import serialize_message
 from ros_client import picture
 from ros_process import claim_domain
 
-from triton_ros.core.errors import CancelledError, UnavailableError
+from triton_ros.core.errors import CancelledError, DeadlineError, TritonError, UnavailableError
 from triton_ros.core.request import Done, InferenceRequest, InferenceResponse
 from triton_ros.ros.annotator import Annotator
 from triton_ros.ros.image_cdr import read_image
@@ -37,20 +39,24 @@ class Puppet:
 
     def __init__(self) -> None:
         self.running: list[tuple[object, Done]] = []
+        self.requests: list[InferenceRequest] = []
         self.outputs: dict[str, Any] = EMPTY
         self.replaces = True
         self.before_replace: Callable[[], None] = lambda: None
         self.refuses = False
+        self.refusal: TritonError = UnavailableError("not now")
 
     def submit(self, request: InferenceRequest, done: Done) -> object | None:
+        self.requests.append(request)
         if self.refuses:
-            done(UnavailableError("not now"))
+            done(self.refusal)
             return None
         ticket = object()
         self.running.append((ticket, done))
         return ticket
 
     def replace(self, ticket: object, request: InferenceRequest, done: Done) -> object | None:
+        self.requests.append(request)
         self.before_replace()
         for index, (old, cancelled) in enumerate(self.running):
             if old is ticket and self.replaces:
@@ -209,6 +215,35 @@ def test_a_deep_queue_of_refused_frames_does_not_end_in_recursion(
         rig.server.refuses = True
         rig.server.finish()
         assert rig.check() == {"model_unavailable": 100, "deactivated": 1}
+
+
+def test_deadline_and_priority_go_with_the_next_frame(
+    node: LifecycleNode, annotator: Annotator
+) -> None:
+    with Rig(node, annotator) as rig:
+        rig.send()
+        begin = time.monotonic_ns()
+        rig.stream.apply(replace(rig.stream.settings, deadline_ms=250.0, priority=3))
+        rig.send()  # takes the place of the first, with its own deadline
+        rig.stream.apply(replace(rig.stream.settings, deadline_ms=0.0, priority=0))
+        rig.send()
+        end = time.monotonic_ns()
+        first, second, third = rig.server.requests
+        assert (first.deadline_ns, first.priority) == (None, 0)
+        assert second.priority == 3
+        assert second.deadline_ns
+        assert begin <= second.deadline_ns - 250_000_000 <= end
+        assert (third.deadline_ns, third.priority) == (None, 0)
+        rig.check()
+
+
+def test_a_frame_that_is_too_late_is_no_fault(node: LifecycleNode, annotator: Annotator) -> None:
+    with Rig(node, annotator) as rig:
+        rig.server.refuses, rig.server.refusal = True, DeadlineError("Request deadline expired")
+        rig.send()
+        rig.send()
+        assert rig.check() == {"deadline": 2}
+        assert rig.stream.statistics.snapshot().last_error == ""
 
 
 def test_answers_after_cleanup_go_nowhere(node: LifecycleNode, annotator: Annotator) -> None:

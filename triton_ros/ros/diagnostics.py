@@ -102,11 +102,12 @@ def model_status(title: str, server: InferenceServer, entry: IndexEntry) -> Diag
         model = server.describe(entry.name, entry.version or -1)
     except TritonError as error:  # unloaded a moment ago
         return status(title, WARN, str(error), values)
-    values |= _counters(model)
+    values |= counters(model)
     return status(title, WARN if entry.reason else OK, message or "READY", values)
 
 
-def _counters(model: ModelDescription) -> dict[str, object]:
+def counters(model: ModelDescription) -> dict[str, object]:
+    """What a served version counted since it was loaded; what never happened is left out."""
     counted = model.statistics
     values: dict[str, object] = {
         "instances": model.instance_count,

@@ -129,7 +129,7 @@ class TritonNode(LifecycleNode):
         self._acquired.enter_context(bridged(self.get_logger()))
         options = startup.plan(settings, [stream.model for stream in streams.values()])
         self._server = server = self._make_server(settings.model_repository, options)
-        self._acquired.callback(self._close_server, server)
+        self._acquired.callback(server.close)
         self._streams = Streams(self, server, streams.values())
         self._acquired.callback(self._streams.destroy)
         self._model_services = ModelServices(self, server, self._streams.announce)
@@ -155,10 +155,6 @@ class TritonNode(LifecycleNode):
             self._acquired.close()
         finally:
             self._server = self._model_services = self._streams = None
-
-    def _close_server(self, server: InferenceServer) -> None:
-        for name in server.close():
-            self.get_logger().error(f"{name} did not end within exit_timeout_secs")
 
     # parameters ------------------------------------------------------------------------------
 
