@@ -70,6 +70,19 @@ def test_every_response_runs_the_rest_of_the_graph() -> None:
     assert {(r.model_name, r.id, r.tag) for r in stream.came} == {("E", "i", "t")}
 
 
+def test_responses_are_counted_one_by_one() -> None:
+    d = decoupled()
+    stream = Stream(CHAIN, d, adder("b", 10))
+    for number in (1, 2):
+        d.respond({"y": num(number)})
+    d.answer()
+    found = stream.ensemble.statistics.snapshot()
+    assert (found.success.count, found.inference_count) == (1, 1)
+    counted = found.as_json("E", 1)["response_stats"]
+    assert [int(counted[i]["success"]["count"]) for i in ("0", "1")] == [1, 1]
+    assert "2" not in counted
+
+
 def test_no_response_is_only_a_final_one() -> None:
     d = decoupled()
     stream = Stream(CHAIN, d, adder("b", 10))

@@ -262,6 +262,17 @@ def test_a_request_that_is_late_already() -> None:
 class Trace:
     def __init__(self, *made: Any) -> None:
         self.made = made
+        self.events: list[str] = []
+        self.model_version = -1
+
+    def event(self, name: str, ns: int | None = None) -> None:
+        self.events.append(name)
+
+    def tensors(self, activity: str, tensors: Any) -> None:
+        self.events.append(f"{activity} {' '.join(tensors)}")
+
+    def end(self, ns: int | None = None) -> None:
+        self.events.append("REQUEST_END")
 
     def child(self, model_name: str, version: int) -> Trace:
         return Trace(self, model_name, version)
@@ -280,6 +291,14 @@ def test_a_request_takes_its_fields_into_the_steps() -> None:
         assert request.trace.made == (trace, model.name, 1)
         assert request.outputs == ("y",)
         assert request.on_response is None
+    assert trace.events == ["QUEUE_START", "TENSOR_QUEUE_INPUT X", "REQUEST_END"]
+    assert trace.model_version == 1
+
+
+def test_the_trace_of_a_refused_request_ends() -> None:
+    trace = Trace()
+    run(CHAIN, [adder("a", 1)], ask(trace=trace))
+    assert trace.events[-1] == "REQUEST_END"
 
 
 def test_a_response_moves_what_follows_into_another_sequence() -> None:

@@ -9,9 +9,9 @@ mixture of two versions of a model.  `EnsembleRun` is a request's way through th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
 
+from triton_ros.core.ensemble_booking import EnsembleBooking
 from triton_ros.core.ensemble_flow import Graph
 from triton_ros.core.ensemble_gate import StepGate
 from triton_ros.core.ensemble_run import EnsembleRun, Errand, Host
@@ -100,8 +100,14 @@ class EnsembleModel:
     def submit(
         self, request: InferenceRequest, done: Done, *, inline: bool = False, fan_out: bool = False
     ) -> Item | None:
-        start = self._clock()
+        booking = EnsembleBooking(request, self.version, self.statistics, self._clock)
         held: list[Model] = []
+
+        def finished(outcome: Outcome) -> None:
+            self._give_back(held)
+            booking.ended(outcome)
+            done(outcome)
+
         try:
             rows = check_inputs(request, self.config)
             check_outputs(request, self.config)
@@ -114,25 +120,11 @@ class EnsembleModel:
                 )
             flow = graph.flow(request.outputs)
         except TritonError as error:
-            self._give_back(held)
-            self.statistics.failed(self._clock() - start, error)
-            done(error.within(f"in ensemble '{self.name}'"))
+            finished(error.within(f"in ensemble '{self.name}'"))
             return None
-        begun = self._clock()
-
-        def finished(outcome: Outcome) -> None:
-            self._give_back(held)
-            total = self._clock() - start
-            if isinstance(outcome, TritonError):
-                self.statistics.failed(total, outcome)
-            else:  # the steps count their queues; the ensemble's own ends where they begin
-                timing = replace(outcome.timing, queue_ns=begun - start)
-                compute = timing.compute_input_ns, timing.compute_infer_ns
-                self.statistics.executed(rows, *compute, timing.compute_output_ns)
-                self.statistics.succeeded(timing, total, rows)
-            done(outcome)
-
-        EnsembleRun(self._host, flow, request, held, finished, graph.decoupled).start()
+        booking.begins(rows, graph.decoupled)
+        receiver = booking.responded if graph.decoupled else None
+        EnsembleRun(self._host, flow, request, held, finished, receiver).start()
         return None
 
     def replace(self, old: Item, request: InferenceRequest, done: Done) -> Item | None:

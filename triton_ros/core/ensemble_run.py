@@ -70,7 +70,8 @@ class Errand:
 class EnsembleRun:
     """One request; `done` is called once, when nothing of it runs any more.
 
-    `streams` says that the ensemble is decoupled: every response goes to `on_response`.
+    `on_response` is given if the ensemble is decoupled: it gets every response, and the outcome is
+    without outputs then.
     """
 
     def __init__(
@@ -80,14 +81,14 @@ class EnsembleRun:
         request: InferenceRequest,
         models: Sequence[Model],
         done: Done,
-        streams: bool = False,
+        on_response: Callable[[InferenceResponse], None] | None = None,
     ) -> None:
         self._host = host
         self._place = f"in ensemble '{host.config.name}'"
         self._inputs = request.inputs
-        self._on_response = request.on_response if streams else None
+        self._on_response = on_response
         self._token = request.cancellation
-        self._stop = Cancellation() if streams else self._token
+        self._stop = Cancellation() if on_response else self._token
         # without the tensors: a part drops each of them when its last taker has started
         self._request = replace(request, inputs={}, on_response=None, cancellation=self._stop)
         self._own = SequenceMark(
