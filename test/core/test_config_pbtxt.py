@@ -191,7 +191,7 @@ REFUSED = [
         3,
         "dynamic batching preferred size must be <= max batch size for m; max_batch_size is 4",
     ),
-    ("\ndynamic_batching { preferred_batch_size: -1 }", 2, "must be 1 or more, got -1"),
+    ("\ndynamic_batching { preferred_batch_size: -1 }", 2, "dynamic batching preferred size must be positive for m; pref"),
     (
         "\n\nmodel_warmup { name: 'w' inputs { key: 'x' value { data_type: TYPE_FP32 } } }",
         3,

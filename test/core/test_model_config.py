@@ -39,7 +39,7 @@ X = InputConfig(SPEC)
         (lambda: ModelConfig("m", ensemble=(EnsembleStep("a"),)), "platform is not ensemble"),
         (lambda: InstanceGroup(count=-1), "count must be 1 or more, got -1"),
         (lambda: InstanceGroup(kind=InstanceKind.KIND_CPU, gpus=(0,)), "KIND_CPU"),
-        (lambda: DynamicBatching((0,)), "preferred_batch_size must be 1 or more, got 0"),
+        (lambda: DynamicBatching((0,)), "preferred size must be positive; preferred_batch_size: 0"),
         (lambda: QueuePolicy(max_queue_size=-1), "max_queue_size must be 0 or more, got -1"),
         (lambda: VersionPolicy(num_versions=0), "num_versions must be 1 or more, got 0"),
         (lambda: InputConfig(TensorSpec("", "FP32", (1,))), "model input must specify 'name'"),

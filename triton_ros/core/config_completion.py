@@ -264,7 +264,7 @@ def _compare(config: ModelConfig, file: _File) -> None:
             raise PlacedError(
                 f"model '{config.name}', {side}: the configuration says {_show([*shown, *extra])},"
                 f" the file has {_show(list(found.values()))}",
-                *(side, *wrong[:1]),
+                *((side, wrong[0], "name") if wrong else (side,)),
             )
     _compare_ragged(config, file)
     _compare_computed(config, file)

@@ -18,8 +18,8 @@ from triton_ros.core.config_proto_scheduling import (
     batch_outputs,
     dynamic_batching,
     ensemble_steps,
-    sequence_batching,
 )
+from triton_ros.core.config_proto_sequence import sequence_batching
 from triton_ros.core.config_schema import check_supported, enum_name, inside, schema, tensor_spec
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.model_config import (

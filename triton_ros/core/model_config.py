@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from triton_ros.core.config_rules import check_config, check_dims, check_reshape
+from triton_ros.core.config_rules import check_config
+from triton_ros.core.config_shapes import check_dims, check_reshape
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.scheduling_config import (
     BatchInput,

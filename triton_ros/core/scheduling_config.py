@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from triton_ros.core.config_lines import PlacedError
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.tensor import TensorSpec
 
@@ -71,7 +72,8 @@ class DynamicBatching:
         for size in self.preferred_batch_size:
             if size < 1:
                 raise ConfigError(
-                    f"dynamic_batching.preferred_batch_size must be 1 or more, got {size}"
+                    "dynamic batching preferred size must be positive;"
+                    f" preferred_batch_size: {size}"
                 )
         _not_negative("max_queue_delay_microseconds", self.max_queue_delay_microseconds)
         _not_negative("priority_levels", self.priority_levels)
@@ -85,14 +87,14 @@ class DynamicBatching:
         levels = self.priority_levels
         if levels and not 1 <= self.default_priority_level <= levels:
             raise ConfigError(
-                f"dynamic_batching.default_priority_level must be in [1, {levels}]"
-                f" (priority_levels is {levels}), got {self.default_priority_level}"
+                f"default priority level must be in range [1, {levels}];"
+                f" got {self.default_priority_level} as default_priority_level"
             )
         for level in self.priority_queue_policy:
             if not 1 <= level <= levels:
                 raise ConfigError(
-                    f"dynamic_batching.priority_queue_policy has key {level}; accepted are the"
-                    f" levels 1 to priority_levels, which is {levels}"
+                    f"priority queue policy must have priority level in range [1, {levels}];"
+                    f" got {level} as key of priority_queue_policy"
                 )
         if self.preserve_ordering:
             if levels > 1:
@@ -100,13 +102,18 @@ class DynamicBatching:
                     "Only one priority level is allowed when 'preserve_ordering' is true;"
                     f" priority_levels is {levels}"
                 )
-            for policy in (self.default_queue_policy, *self.priority_queue_policy.values()):
+            policies = {("default_queue_policy",): self.default_queue_policy} | {
+                ("priority_queue_policy", str(level)): policy
+                for level, policy in self.priority_queue_policy.items()
+            }
+            for place, policy in policies.items():
                 if policy.timeout_action is TimeoutAction.DELAY and (
                     policy.default_timeout_microseconds or policy.allow_timeout_override
                 ):
-                    raise ConfigError(
-                        "queue policy can't have timeout_action DELAY with a timeout when"
-                        " 'preserve_ordering' is true; accepted: timeout_action REJECT"
+                    raise PlacedError(
+                        "Queue policy can not have DELAY as timeout action when"
+                        " 'preserve_ordering' is true; accepted: timeout_action REJECT",
+                        *(*place, "timeout_action"),
                     )
 
 
@@ -171,8 +178,8 @@ class DirectStrategy:
         _not_negative("direct.max_queue_delay_microseconds", self.max_queue_delay_microseconds)
         if not 0.0 <= self.minimum_slot_utilization <= 1.0:
             raise ConfigError(
-                "sequence_batching.direct.minimum_slot_utilization must be in [0, 1], got"
-                f" {self.minimum_slot_utilization}"
+                "sequence batching minimum slot utilization must be in range (0.0, 1.0];"
+                f" got {self.minimum_slot_utilization} as minimum_slot_utilization"
             )
 
 
@@ -192,7 +199,8 @@ class OldestStrategy:
         for size in self.preferred_batch_size:
             if size < 1:
                 raise ConfigError(
-                    f"sequence_batching.oldest.preferred_batch_size must be 1 or more, got {size}"
+                    "sequence batching preferred batch size must be positive;"
+                    f" preferred_batch_size: {size}"
                 )
 
 
@@ -243,13 +251,13 @@ class BatchInput:
             raise ConfigError("batch_input: at least one target_name is needed")
         if self.datatype not in ("INT32", "FP32"):
             raise ConfigError(
-                f"batch_input '{self.target_name[0]}': data_type must be TYPE_INT32 or TYPE_FP32,"
-                f" got TYPE_{self.datatype}"
+                "batch input data type must be TYPE_INT32 or TYPE_FP32;"
+                f" batch_input '{self.target_name[0]}' has data_type TYPE_{self.datatype}"
             )
         if len(self.source_input) != 1:
             raise ConfigError(
-                f"batch_input '{self.target_name[0]}': {self.kind.value} expects 1 source_input,"
-                f" got {len(self.source_input)}"
+                f"batch input kind '{self.kind.value}' expects 1 source input, got"
+                f" {len(self.source_input)}"
             )
 
 
@@ -267,8 +275,8 @@ class BatchOutput:
             raise ConfigError("batch_output: at least one target_name is needed")
         if len(self.source_input) != 1:
             raise ConfigError(
-                f"batch_output '{self.target_name[0]}': BATCH_SCATTER_WITH_INPUT_SHAPE expects 1"
-                f" source_input, got {len(self.source_input)}"
+                "batch output kind 'BATCH_SCATTER_WITH_INPUT_SHAPE' expects 1 source input, got"
+                f" {len(self.source_input)}"
             )
 
 
