@@ -25,6 +25,7 @@ from lifecycle_checks import Serve, ServeWith, finalized_once, index, infer, why
 from toy_models import write_repository
 
 from triton_ros.core.errors import (
+    ConfigError,
     InvalidArgumentError,
     TritonError,
     UnavailableError,
@@ -291,3 +292,33 @@ def test_close_ends_the_shared_threads(serve: Serve, backend: FakeBackend) -> No
     names = [thread.name for thread in threading.enumerate() if thread.name not in before]
     assert [name for name in names if name.startswith(("timer", "m_", "unload", "load"))] == []
     finalized_once(backend.models)
+
+
+# --- options of what is loaded ------------------------------------------------------------------
+
+
+def test_options_of_completion(serve_with: ServeWith) -> None:
+    server = serve_with({"m": fake(1)}, default_max_batch_size=7, add_dynamic_batching=True)
+    loaded(server, "m")
+    config = server.describe("m").config
+    assert config.max_batch_size == 7
+    assert config.dynamic_batching is not None
+
+
+def test_without_completion_a_configuration_has_to_be_whole(serve_with: ServeWith) -> None:
+    server = serve_with({"m": fake(1)}, disable_auto_complete_config=True)
+    assert isinstance(why(server), ConfigError)
+
+
+def test_a_configuration_by_name(serve_with: ServeWith, root: Path) -> None:
+    models = {name: fake(1, "max_batch_size: 2") for name in "mn"}
+    server = serve_with(models, model_config_name="small")
+    (root / "m" / "configs").mkdir()
+    file = root / "m" / "configs" / "small.pbtxt"
+    file.write_text('backend: "fake" max_batch_size: 5')
+    loaded(server, "m", "n")
+    assert [server.describe(name).config.max_batch_size for name in "mn"] == [5, 2]
+    file.write_text(
+        'backend: "fake"\nmax_batch_size: 5\ninput { name: "z" dims: 1 data_type: TYPE_FP32 }'
+    )
+    assert "configs/small.pbtxt:3" in str(why(server))

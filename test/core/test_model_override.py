@@ -31,7 +31,7 @@ from toy_models import write_repository
 from triton_ros.core.errors import ConfigError, InvalidArgumentError, NotFoundError, TritonError
 from triton_ros.core.server import InferenceServer
 
-OUTER = ensemble(step("e", "X:X", "Y:Y"))
+ONE = ensemble(step("a", "x:X", "y:Y"))
 FILES = {f"file:1/{FILE}": b"7"}
 
 
@@ -243,20 +243,25 @@ def test_abandoned_files_are_removed(serve: Serve, backend: FakeBackend, tempora
 
 def test_overrides_do_not_close_a_circle(serve: Serve) -> None:
     """Neither ensemble has itself as a step on disk."""
-    server = serve(a=fake(1), e=ensemble(step("a", "x:X", "y:Y")), f=OUTER)
-    loaded(server, "f")
-    tensor = {"data_type": "TYPE_FP32", "dims": [-1, 4]}
-    circle = {
-        "platform": "ensemble",
-        "input": [{"name": "X", **tensor}],
-        "output": [{"name": "Y", **tensor}],
-        "ensemble_scheduling": {
-            "step": [{"model_name": "f", "input_map": {"X": "X"}, "output_map": {"Y": "Y"}}]
-        },
-    }
-    with pytest.raises(TritonError, match="circle"):
-        load(server, "e", config=json.dumps(circle))
+    server = serve(a=fake(1), e=ONE, f=ONE)
     loaded(server, "e", "f")
+    load(server, "f", config=through("e"))
+    with pytest.raises(TritonError, match="circle"):
+        load(server, "e", config=through("f"))
+
+
+def through(model: str) -> str:
+    """An ensemble of one step."""
+    tensor = {"data_type": "TYPE_FP32", "dims": [-1, 4]}
+    mapped = {"model_name": model, "input_map": {"X": "X"}, "output_map": {"Y": "Y"}}
+    return json.dumps(
+        {
+            "platform": "ensemble",
+            "input": [{"name": "X", **tensor}],
+            "output": [{"name": "Y", **tensor}],
+            "ensemble_scheduling": {"step": [mapped]},
+        }
+    )
 
 
 def test_files_are_no_last_good_version(serve_with: ServeWith, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ class ModelExchange:
         self.leases = ModelLeases(self._lock, self.index.explain)
         self.progress = ProgressBoard(clock)
         self.retirement = Retirement()
-        self._sources = ModelSources(repository)
+        self._sources = ModelSources(repository, options.model_config_name)
         self._origins: dict[str, ModelSource] = {}
         self._explicit: set[str] = set()
         self._needed: Counter[str] = Counter()
@@ -184,7 +184,7 @@ class ModelExchange:
             if override and override is not self._sources.in_force(name):
                 override.remove()
             if isinstance(error, ConfigError) and not override:
-                raise source.directory.located(error) from error
+                raise self._sources.located(error, source) from error
             raise
 
     def _bring(
@@ -254,11 +254,8 @@ class ModelExchange:
         """What an ensemble's step would run with: as it serves, or as its load would find it."""
         if self.leases.ready(name):
             return self._origins[name].config
-        override = self._sources.in_force(name)
-        if override:
-            return override.config
         try:
-            return self._repository.find(name).read_config()
+            return self._sources.find_config(name)
         except TritonError:  # its own load will tell
             return None
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from triton_ros.core.backend import Backend, BackendModel, ModelInstance, RequestInstance
+from triton_ros.core.backend import Backend, BackendModel, ModelInstance, RequestInstance, Signature
 from triton_ros.core.batcher import Batcher
 from triton_ros.core.config_completion import complete, complete_backend, complete_groups
 from triton_ros.core.dynamic_batcher import DynamicBatcher
@@ -130,7 +130,7 @@ class ModelLoader:
             with _entered(self._weights_policy(config)):
                 backend_model = backend.load(config, version_dir)
             acquired.callback(backend_model.finalize)
-            config = resolve_groups(complete(config, backend_model.signature), gpus)
+            config = resolve_groups(self._complete(config, backend_model.signature), gpus)
             processor = self._load_processor(config, directory.path)
             wanted = self._places(config)
             instances = _instances(wanted, backend_model, acquired, stage)
@@ -151,6 +151,16 @@ class ModelLoader:
             statistics,
             self._clock,
             self._cache_of(config, version),
+        )
+
+    def _complete(self, config: ModelConfig, signature: Signature) -> ModelConfig:
+        options = self._options
+        return complete(
+            config,
+            signature,
+            default_max_batch_size=options.default_max_batch_size,
+            auto_complete=not options.disable_auto_complete_config,
+            add_dynamic_batching=options.add_dynamic_batching,
         )
 
     def _cache_of(self, config: ModelConfig, version: int) -> ModelCache | None:

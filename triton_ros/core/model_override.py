@@ -19,6 +19,7 @@ from pathlib import Path
 
 from triton_ros.core.config_json import config_from_json
 from triton_ros.core.errors import (
+    ConfigError,
     InternalError,
     InvalidArgumentError,
     NotFoundError,
@@ -79,8 +80,9 @@ class LoadOrder:
 class ModelSources:
     """What models are loaded from, with the overrides that are in force."""
 
-    def __init__(self, repository: ModelRepository) -> None:
+    def __init__(self, repository: ModelRepository, config_name: str = "") -> None:
         self._repository = repository
+        self._config_name = config_name
         self._overrides: dict[str, Override] = {}
         self._written: list[Override] = []
         self._lock = threading.Lock()
@@ -112,9 +114,19 @@ class ModelSources:
             own, signature = override.directory, take_signature(override.directory.path)
         if own is None:
             raise missing
-        return ModelSource(own, override.config if override else own.read_config(), signature), (
-            override
-        )
+        config = override.config if override else own.read_config(self._config_name)
+        return ModelSource(own, config, signature), override
+
+    def find_config(self, name: str) -> ModelConfig:
+        """What a plain load would use, but for changes of the files.  Raises `TritonError`."""
+        override = self._overrides.get(name)
+        if override:
+            return override.config
+        return self._repository.find(name).read_config(self._config_name)
+
+    def located(self, error: ConfigError, source: ModelSource) -> ConfigError:
+        """The error with file and line of the model's own configuration."""
+        return source.directory.located(error, self._config_name)
 
     def replace(self, name: str, override: Override | None) -> Override | None:
         """Put an override (or none) in force; the one that was, if it has to be removed now."""

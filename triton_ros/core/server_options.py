@@ -39,6 +39,8 @@ class ServerOptions:
     disable_auto_complete_config: bool = False
     default_max_batch_size: int = 4
     """For models that can batch and do not say how much."""
+    add_dynamic_batching: bool = False
+    """Ours: switch `dynamic_batching` on for these models, as Triton does without being asked."""
     model_load_thread_count: int = 4
     model_load_retry_count: int = 0
     last_good_file: Path | None = None
