@@ -30,12 +30,13 @@ from fake_backend import (
 from toy_models import Toy, write_repository
 
 from triton_ros.core.errors import (
+    CancelledError,
     InternalError,
     InvalidArgumentError,
     TritonError,
     UnavailableError,
 )
-from triton_ros.core.request import InferenceRequest, InferenceResponse
+from triton_ros.core.request import Cancellation, InferenceRequest, InferenceResponse
 from triton_ros.core.server import InferenceServer
 
 Serve = Callable[..., InferenceServer]
@@ -258,6 +259,23 @@ def test_rows_of_several_requests_share_batches(serve: Serve, backend: FakeBacke
         assert value(answer, "Y") == number + 11
         assert len(answer.outputs["Y"]) == max(number, 1)
     assert backend.sizes("a") == [1, 4, 2]
+
+
+def test_cancelled_rows_leave_the_queue(serve: Serve, backend: FakeBackend) -> None:
+    server = serve(e=FANNED)
+    loaded(server, "e")
+    backend.batches.clear()
+    gate = backend.on_execute = Gate("a")
+    done, token = Outcomes(), Cancellation()
+    server.submit(ask(rows=12, cancellation=token), done)
+    gate.wait_entered()
+    token.cancel()
+    gate.open()
+    outcome = done.one()
+    assert isinstance(outcome, CancelledError)
+    assert str(outcome) == "in ensemble 'e', request was cancelled"
+    assert sum(backend.sizes("a")) <= 4, "only what had begun"
+    assert backend.sizes("b") == []
 
 
 def test_rows_are_checked_before_they_join_a_batch(serve: Serve, backend: FakeBackend) -> None:
