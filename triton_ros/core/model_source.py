@@ -46,21 +46,18 @@ class ModelSource:
         return self.config.sequence_batching is None or same_instances(self.config, before.config)
 
 
-def comparable(config: ModelConfig) -> ModelConfig:
-    """The configuration without what can change without a load."""
-    return replace(
+def comparable(config: ModelConfig) -> tuple[ModelConfig, list[bytes]]:
+    """The configuration without what can change without a load; and the parts of its message, which
+    has fields that `ModelConfig` does not.
+    """
+    rest = replace(
         config,
         instance_group=(),
         version_policy=VersionPolicy(),
         stated=config.stated - {"instance_group", "version_policy"},
-        source=b"".join(
-            sorted(
-                chunk
-                for number, chunk in fields(config.source)
-                if number not in (_INSTANCE_GROUP, _VERSION_POLICY)
-            )
-        ),
     )
+    in_place = (_INSTANCE_GROUP, _VERSION_POLICY)
+    return rest, sorted(part for number, part in fields(config.source) if number not in in_place)
 
 
 def anonymous(group: InstanceGroup) -> InstanceGroup:
