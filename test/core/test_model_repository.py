@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from toy_models import write_repository
 
 from triton_ros.core.errors import ConfigError, InvalidArgumentError, NotFoundError, TritonError
-from triton_ros.core.model_repository import ModelRepository
+from triton_ros.core.model_repository import ModelDirectory, ModelRepository
 
 
 @pytest.fixture
@@ -122,3 +122,73 @@ def test_no_name_leads_outside(root: Path, name: str) -> None:
     except TritonError:
         return
     assert found.path.resolve().parent == root.resolve()
+
+
+def test_hidden_directories_are_no_models(root: Path) -> None:
+    (root / ".git").mkdir()
+    repository = ModelRepository([root])
+    assert repository.names() == ("a", "b")
+    with pytest.raises(NotFoundError, match=r"model '\.git' is not in the model repository"):
+        repository.find(".git")
+
+
+# --- configurations by name ---------------------------------------------------------------------
+
+
+def custom(root: Path, text: str) -> ModelDirectory:
+    (root / "a" / "configs").mkdir()
+    (root / "a" / "configs" / "fast.pbtxt").write_text(text)
+    (root / "a" / "config.pbtxt").write_text("max_batch_size: 2")
+    return ModelRepository([root]).find("a")
+
+
+def test_a_configuration_by_name_and_what_stands_in_for_it(root: Path) -> None:
+    directory = custom(root, "max_batch_size: 7")
+    assert directory.read_config("fast").max_batch_size == 7
+    assert directory.read_config("slow").max_batch_size == 2
+    assert directory.read_config().max_batch_size == 2
+    (root / "a" / "config.pbtxt").unlink()
+    assert directory.read_config("slow").stated == frozenset()
+
+
+def test_errors_name_the_file_that_was_read(root: Path) -> None:
+    directory = custom(root, "\nmax_batch_size: -7")
+    with pytest.raises(
+        ConfigError, match=r"a/configs/fast\.pbtxt:2: 'max_batch_size' must be"
+    ) as e:
+        directory.read_config("fast")
+    assert directory.located(e.value, "fast") is e.value
+    late = ConfigError("max_batch_size is wrong")
+    assert str(directory.located(late, "fast")).endswith("configs/fast.pbtxt:2: " + str(late))
+    assert str(directory.located(late)).endswith("a/config.pbtxt:1: " + str(late))
+
+
+# --- labels -------------------------------------------------------------------------------------
+
+LABELLED = """output [ { name: "y" data_type: TYPE_FP32 dims: 2 label_filename: "labels.txt" },
+{ name: "z" data_type: TYPE_FP32 dims: 2 } ]"""
+
+
+@pytest.mark.parametrize(
+    ("content", "labels"),
+    [
+        ("cat\ndog\n", ("cat", "dog")),
+        ("cat\r\n\r\nbig dog", ("cat", "", "big dog")),
+        ("", ()),
+    ],
+)
+def test_labels_are_lines(root: Path, content: str, labels: tuple[str, ...]) -> None:
+    (root / "a" / "config.pbtxt").write_text(LABELLED)
+    (root / "a" / "labels.txt").write_bytes(content.encode())
+    directory = ModelRepository([root]).find("a")
+    assert directory.labels(directory.read_config()) == {"y": labels}
+
+
+def test_labels_that_are_not_there(root: Path) -> None:
+    (root / "a" / "config.pbtxt").write_text("\n" + LABELLED)
+    directory = ModelRepository([root]).find("a")
+    with pytest.raises(
+        ConfigError, match=r"output 'y': label_filename 'labels.txt' cannot be"
+    ) as e:
+        directory.labels(directory.read_config())
+    assert "a/config.pbtxt:2: model 'a', output 'y'" in str(directory.located(e.value))

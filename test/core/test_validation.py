@@ -15,8 +15,19 @@ from hypothesis import strategies as st
 from triton_ros.core.errors import InvalidArgumentError, TritonError
 from triton_ros.core.model_config import InputConfig, ModelConfig, OutputConfig
 from triton_ros.core.request import InferenceRequest
+from triton_ros.core.scheduling_config import (
+    ControlKind,
+    SequenceBatching,
+    SequenceControl,
+    SequenceState,
+)
 from triton_ros.core.tensor import TensorSpec
-from triton_ros.core.validation import check_elements, check_inputs, check_outputs
+from triton_ros.core.validation import (
+    InputChecker,
+    check_elements,
+    check_inputs,
+    check_outputs,
+)
 
 
 def config(max_batch_size: int = 8, *more: InputConfig) -> ModelConfig:
@@ -164,3 +175,100 @@ def test_a_request_is_refused_or_fits(tensors: dict[str, Any], max_batch_size: i
     if max_batch_size:
         assert 1 <= rows <= max_batch_size
         assert {array.shape[0] for array in inputs.values()} == {rows}
+
+
+# --- what only some models have -----------------------------------------------------------------
+
+
+def test_optional_inputs_change_the_sentence() -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        check_inputs(ask(o=zeros(1, 1, dtype=np.int32)), config(8, OPTIONAL))
+    assert str(caught.value) == (
+        "expected number of inputs between 1 and 2 but got 1 inputs for model 'm'. Got input(s)"
+        " ['o'], but missing required input(s) ['x']. Please provide all required input(s)."
+    )
+
+
+def test_what_the_server_computes_is_no_input() -> None:
+    control = SequenceControl(ControlKind.START, TensorSpec("S", "FP32", (1,)), (0.0, 1.0))
+    state = SequenceState("i", "o", TensorSpec("i", "FP32", (1,)))
+    model = config().with_changes(
+        sequence_batching=SequenceBatching(control_input=(control,), state=(state,))
+    )
+    assert check_inputs(ask(x=zeros(1, 1, 4)), model) == 1
+    for name in "Si":
+        with pytest.raises(InvalidArgumentError, match=f"unexpected inference input '{name}'"):
+            check_inputs(ask(x=zeros(1, 1, 4), **{name: zeros(1, 1)}), model)
+    with pytest.raises(InvalidArgumentError, match="unexpected inference output 'o'"):
+        check_outputs(InferenceRequest("m", {}, outputs=("o",)), model)
+
+
+def test_a_reshape_is_the_models_business() -> None:
+    tensor = InputConfig(TensorSpec("x", "FP32", (4, 1)), reshape=(2, 2))
+    model = ModelConfig("m", max_batch_size=8, input=(tensor,))
+    assert check_inputs(ask(x=zeros(3, 4, 1)), model) == 3
+    with pytest.raises(InvalidArgumentError, match=r"Expected \[-1,4,1\], got \[3,2,2\]"):
+        check_inputs(ask(x=zeros(3, 2, 2)), model)
+
+
+def test_elements_of_bytes_tensors_are_bytes_or_str() -> None:
+    model = ModelConfig("m", input=(InputConfig(TensorSpec("x", "BYTES", (-1,))),))
+    for good in (
+        np.array([b"a", "b"], object),
+        np.array(["a"]),
+        np.array([b"a"]),
+        np.array([], "O"),
+    ):
+        assert check_inputs(ask(x=good), model) == 1
+    for bad in (3, None, ["a"]):
+        value = np.empty(2, object)
+        value[:] = ["a", bad]
+        with pytest.raises(
+            InvalidArgumentError, match=f"holds a {type(bad).__name__}; elements of"
+        ):
+            check_inputs(ask(x=value), model)
+
+
+def test_a_checker_serves_many_requests() -> None:
+    checker = InputChecker(config(8, OPTIONAL))
+    assert checker.rows(ask(x=zeros(2, 1, 4), o=zeros(2, 1, dtype=np.int32))) == 2
+    assert checker.rows(ask(x=zeros(3, 1, 4))) == 3
+    assert checker.rows(ask(x=zeros(3, 1, 4, dtype=">f4"))) == 3, "any byte order"
+    assert checker.elements(ask(x=zeros(30, 1, 4))) == 30
+    with pytest.raises(InvalidArgumentError, match="differ"):
+        checker.rows(ask(x=zeros(2, 1, 4), o=zeros(3, 1, dtype=np.int32)))
+    assert InputChecker(ModelConfig("m", max_batch_size=4)).rows(ask()) == 1
+
+
+class Odd:
+    """Looks like an array, a little."""
+
+    def __init__(self, dtype: Any, shape: Any) -> None:
+        self.dtype, self.shape = dtype, shape
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["x", "o", "", "\ud800", 3]),
+        st.one_of(
+            st.builds(Odd, st.sampled_from([None, "float32", np.dtype("f4")]), st.tuples()),
+            st.builds(Odd, st.just(np.dtype("f4")), st.sampled_from([None, [1, 1, 4], (1, 1, 4)])),
+            st.builds(
+                np.zeros,
+                st.lists(st.integers(0, 4), max_size=4),
+                st.sampled_from(["f4", "i4", "O", "U2", "M8[s]", "V3", "c8", [("a", "f4")]]),
+            ),
+            st.none() | st.text(max_size=3) | st.floats(),
+        ),
+        max_size=3,
+    ),
+    st.sampled_from([0, 8]),
+)
+def test_anything_at_all_is_refused_or_fits(inputs: Any, max_batch_size: int) -> None:
+    model = config(max_batch_size, OPTIONAL)
+    for check in check_inputs, check_elements:
+        try:
+            check(InferenceRequest("m", inputs), model)
+        except TritonError as error:
+            str(error)
