@@ -213,3 +213,39 @@ def numbers(outcome: Any) -> dict[str, float]:
     """The outputs of a response as numbers."""
     assert isinstance(outcome, InferenceResponse), outcome
     return {name: float(array.reshape(())) for name, array in outcome.outputs.items()}
+
+
+def run(config: Any, models: Any, request: InferenceRequest, **options: Any) -> Any:
+    """The one outcome; every model is given back."""
+    outcomes: list[Any] = []
+    ensemble, shelf = served(config, models, **options)
+    ensemble.submit(request, outcomes.append)
+    assert len(outcomes) == 1
+    assert shelf.complete
+    return outcomes[0]
+
+
+def decoupled(name: str = "d") -> ToyModel:
+    return holder(name, decoupled=True)
+
+
+class Stream:
+    """An ensemble, one request to it, and all that comes back, in order."""
+
+    def __init__(self, config: ModelConfig, *models: Any, **fields: Any) -> None:
+        self.came: list[Any] = []
+        self.ensemble, self.shelf = served(config, models)
+        self.request = ask(on_response=self.came.append, **fields)
+        self.ensemble.submit(self.request, self.came.append)
+
+    @property
+    def values(self) -> list[float]:
+        return [numbers(r)["Y"] for r in self.came if not getattr(r, "final", True)]
+
+    def ended(self) -> Any:
+        """The final outcome, which came last and once."""
+        finals = [c for c in self.came if not isinstance(c, InferenceResponse) or c.final]
+        assert len(finals) == 1
+        assert self.came[-1] is finals[0]
+        assert self.shelf.complete
+        return finals[0]

@@ -4,19 +4,16 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import Any
 
-import numpy as np
-import pytest
-from fake_backend import TIMEOUT
 from fake_ensemble import (
-    ToyModel,
+    Stream,
     a_step,
     adder,
     an_ensemble,
     ask,
+    decoupled,
     holder,
     num,
     numbers,
@@ -24,36 +21,9 @@ from fake_ensemble import (
 )
 
 from triton_ros.core.errors import CancelledError, InternalError, UnsupportedError
-from triton_ros.core.model_config import ModelConfig
-from triton_ros.core.request import Cancellation, InferenceRequest, InferenceResponse
+from triton_ros.core.request import Cancellation
 
 CHAIN = an_ensemble(a_step("d", "x:X", "y:M"), a_step("b", "x:M", "y:Y"))
-
-
-def decoupled(name: str = "d") -> ToyModel:
-    return holder(name, decoupled=True)
-
-
-class Stream:
-    """An ensemble, one request to it, and all that comes back, in order."""
-
-    def __init__(self, config: ModelConfig, *models: Any, **fields: Any) -> None:
-        self.came: list[Any] = []
-        self.ensemble, self.shelf = served(config, models)
-        self.request = ask(on_response=self.came.append, **fields)
-        self.ensemble.submit(self.request, self.came.append)
-
-    @property
-    def values(self) -> list[float]:
-        return [numbers(r)["Y"] for r in self.came if not getattr(r, "final", True)]
-
-    def ended(self) -> Any:
-        """The final outcome, which came last and once."""
-        finals = [c for c in self.came if not isinstance(c, InferenceResponse) or c.final]
-        assert len(finals) == 1
-        assert self.came[-1] is finals[0]
-        assert self.shelf.complete
-        return finals[0]
 
 
 def test_every_response_runs_the_rest_of_the_graph() -> None:
@@ -273,102 +243,3 @@ def test_a_long_run_keeps_no_tensor() -> None:
     assert len(seen) == 100
     assert [ref for ref in seen if ref() is not None] == []
     d.answer()
-
-
-# --- max_inflight_requests ------------------------------------------------------------------------
-
-LIMITED = an_ensemble(*CHAIN.ensemble, max_inflight_requests=1)
-
-
-class Producer:
-    """A thread that answers as a decoupled model does; every wait has a timeout."""
-
-    def __init__(self, model: ToyModel, count: int) -> None:
-        self.sent = 0
-        self._changed = threading.Condition()
-        self.thread = threading.Thread(target=self._run, args=(model, count), daemon=True)
-        self.thread.start()
-
-    def _run(self, model: ToyModel, count: int) -> None:
-        for number in range(count):
-            model.respond({"y": num(number)})
-            with self._changed:
-                self.sent += 1
-                self._changed.notify_all()
-        model.answer()
-
-    def wait_sent(self, count: int) -> None:
-        with self._changed:
-            assert self._changed.wait_for(lambda: self.sent >= count, TIMEOUT)
-
-    def join(self) -> None:
-        self.thread.join(TIMEOUT)
-        assert not self.thread.is_alive()
-
-
-def in_line(stream: Stream, step: int) -> threading.Semaphore:
-    """Released whenever a request has come to stand in line at a step."""
-    came = threading.Semaphore(0)
-    gate = stream.ensemble._host.gates[step]
-    enter = gate.enter
-
-    def signalling(errand: Any) -> bool:
-        entered = enter(errand)
-        if not entered:
-            came.release()
-        return entered
-
-    gate.enter = signalling  # type: ignore[method-assign]
-    return came
-
-
-def test_a_producer_waits_for_room_in_the_next_step() -> None:
-    d, b = decoupled(), holder("b")
-    stream = Stream(LIMITED, d, b)
-    waits = in_line(stream, 1)
-    producer = Producer(d, 3)
-    for number in (0, 1):
-        assert waits.acquire(timeout=TIMEOUT)
-        producer.wait_sent(number + 1)
-        assert producer.sent == number + 1
-        assert len(b.held) == 1
-        b.answer(0, {"y": num(number)})
-    producer.join()
-    b.answer(0, {"y": num(2)})
-    stream.ended()
-    assert stream.values == [0, 1, 2]
-
-
-@pytest.mark.parametrize("cancel", [True, False])
-def test_a_waiting_producer_goes_on_when_its_request_fails(cancel: bool) -> None:
-    token, d, b = Cancellation(), decoupled(), holder("b")
-    stream = Stream(LIMITED, d, b, cancellation=token)
-    waits = in_line(stream, 1)
-    producer = Producer(d, 5)
-    assert waits.acquire(timeout=TIMEOUT)
-    if cancel:
-        token.cancel()
-    else:
-        b.answer(0, InternalError("boom"))
-    producer.join()
-    if cancel:
-        b.answer(0, {"y": num(1)})
-    assert len(b.requests) == 1
-    assert isinstance(stream.ended(), CancelledError if cancel else InternalError)
-
-
-def test_the_room_is_shared_by_all_requests() -> None:
-    d, b = decoupled(), holder("b")
-    ensemble, shelf = served(an_ensemble(*CHAIN.ensemble, max_inflight_requests=2), [d, b])
-    came: list[Any] = []
-    for _ in range(3):
-        request = InferenceRequest("E", {"X": np.float32([0])}, on_response=came.append)
-        ensemble.submit(request, came.append)
-    assert len(d.held) == 2
-    assert ensemble.pending == 1
-    d.answer(0)
-    assert len(d.held) == 2
-    d.answer(0)
-    d.answer(0)
-    assert len(came) == 3
-    assert shelf.complete

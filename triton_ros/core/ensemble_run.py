@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,6 +30,7 @@ from triton_ros.core.errors import CancelledError, InternalError, TritonError, U
 from triton_ros.core.execution import Clock
 from triton_ros.core.model import Model
 from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.outbox import Outbox
 from triton_ros.core.request import (
     Cancellation,
     Done,
@@ -105,8 +105,7 @@ class EnsembleRun:
         self._lined_up: set[Errand] = set()
         self._error: TritonError | None = None
         self._timing = Timing()
-        self._outbox: deque[Callable[[], None]] = deque()
-        self._sending = False
+        self._outbox = Outbox()
 
     def start(self) -> None:
         """Start what can start; the answer may have been given when this returns."""
@@ -136,10 +135,10 @@ class EnsembleRun:
                 self._note(error)
         if self._error is None:
             for response in self._root.drain() if self._on_response else ():
-                self._outbox.append(partial(self._respond, response))
+                self._outbox.put(partial(self._respond, response))
         if not self._running and not self._over:
             self._over = True
-            self._outbox.append(partial(self._finish, self._final()))
+            self._outbox.put(partial(self._finish, self._final()))
         return jobs
 
     def _note(self, error: TritonError) -> None:
@@ -201,7 +200,7 @@ class EnsembleRun:
         lined_up = [errand for job in jobs if (errand := self._start(job))]
         if self._stop is not self._token and self._stop and self._error is not None:
             self._stop.cancel()
-        self._send()
+        self._outbox.send()
         return lined_up
 
     def _start(self, job: Job) -> Errand | None:
@@ -316,20 +315,6 @@ class EnsembleRun:
         part.answer(job.node, response, mark)
 
     # answers ---------------------------------------------------------------------------------
-
-    def _send(self) -> None:
-        """Send what is in the outbox, one thread at a time."""
-        while True:
-            with self._lock:
-                if self._sending or not self._outbox:
-                    return
-                self._sending = True
-                send = self._outbox.popleft()
-            try:
-                send()
-            finally:
-                with self._lock:
-                    self._sending = False
 
     def _respond(self, response: InferenceResponse) -> None:
         assert self._on_response is not None
