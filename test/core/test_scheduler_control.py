@@ -115,6 +115,40 @@ def test_a_cancelled_token_forgets_items_that_were_answered(make: Make) -> None:
     assert len(done.values) == 1
 
 
+def test_a_replaced_item_can_be_cancelled_and_leaves_nothing_behind(
+    make: Make, backend: FakeBackend
+) -> None:
+    gate = backend.on_execute = Gate("m")
+    scheduler, first, old, new = make(), Outcomes(), Outcomes(), Outcomes()
+    tokens = Cancellation(), Cancellation()
+    scheduler.submit([item(first)])
+    gate.wait_entered()
+    waiting = item(old, cancellation=tokens[0])
+    scheduler.submit([waiting])
+    assert scheduler.replace(waiting, item(new, cancellation=tokens[1]))
+    assert str(old.one()) == "superseded by a newer request"
+    tokens[1].cancel()
+    assert str(new.one()) == "request was cancelled"
+    assert not tokens[0]._watchers
+    gate.open()
+
+
+def test_an_answered_item_is_off_its_token(make: Make) -> None:
+    scheduler, done, token = make(), Outcomes(), Cancellation()
+    scheduler.submit([item(done, cancellation=token)])
+    late = item(done, cancellation=token, deadline_ns=1)
+    scheduler.submit([late])
+    done.wait(2)
+    assert not token._watchers
+
+
+def test_nothing_late_runs_inline(make: Make, backend: FakeBackend) -> None:
+    scheduler, done = make(), Outcomes()
+    assert scheduler.run_inline(item(done, deadline_ns=1))
+    assert str(done.one()) == "Request deadline expired"
+    assert backend.sizes("m") == []
+
+
 def test_a_deadline_fires_while_every_instance_is_busy(make: Make, backend: FakeBackend) -> None:
     gate = backend.on_execute = Gate("m")
     scheduler, first, late = make(), Outcomes(), Outcomes()

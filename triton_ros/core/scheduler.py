@@ -26,6 +26,7 @@ from triton_ros.core.execution import Clock, Executor, deliver
 from triton_ros.core.host_policy import enter
 from triton_ros.core.ordered_delivery import OrderedDelivery
 from triton_ros.core.payload import Item
+from triton_ros.core.policy_queue import refusal
 from triton_ros.core.rate_limiter import Grant, RateLimiter, Wakes
 from triton_ros.core.request import Caller, Timing
 from triton_ros.core.timer import Timer
@@ -132,6 +133,8 @@ class Scheduler:
     def submit(self, items: Sequence[Item]) -> None:
         """Queue items; one that is refused is answered here with the reason."""
         rejections: Rejections = []
+        for item in items:
+            self._watch(item)
         with self._changed:
             now = self._clock()
             for item in items:
@@ -141,15 +144,11 @@ class Scheduler:
                     error = UnavailableError(f"model '{self._name}' is unloading")
                     rejections.append((item, error))
                     continue
-                if self._limiter and item.request and item.request.caller:
-                    self._called[item] = item.request.caller
+                self._note_caller(item)
                 rejections += self._batcher.offer(item, now)
             self._arm()
             self._changed.notify(len(items))
         self._reject(rejections)
-        for item in items:
-            if item.request and item.request.cancellation:
-                item.request.cancellation.watch(id(item), partial(self.cancel, item))
 
     def replace(self, old: Item, new: Item) -> bool:
         """Let `new` run in the place of `old`, which is answered as cancelled.
@@ -159,10 +158,13 @@ class Scheduler:
         with self._changed:
             if not self._batcher.replace(old, new):
                 return False
+            self._called.pop(old, None)
+            self._note_caller(new)
             if self._order is not None:
                 self._order.wrap(new)
             self._arm()
             self._changed.notify()  # with another key, it may close the batch before it
+        self._watch(new)
         self._reject([(old, CancelledError("superseded by a newer request"))])
         return True
 
@@ -177,10 +179,13 @@ class Scheduler:
 
     def run_inline(self, item: Item) -> bool:
         """Run the item in this thread if an instance is idle; False if it has to queue."""
+        item.offered_ns = self._clock()
+        if (error := refusal(item, item.offered_ns)) is not None:
+            deliver(item, error, Timing())
+            return True
         executor = self.borrow()
         if executor is None:
             return False
-        item.offered_ns = self._clock()
         try:
             executor.run((item,))
         finally:
@@ -209,6 +214,15 @@ class Scheduler:
                 self._changed.notify_all()  # `stop` or `remove` waits for it
             elif len(self._batcher):
                 self._changed.notify()
+
+    def _watch(self, item: Item) -> None:
+        """Before the item is offered, which refuses what is cancelled already."""
+        if item.request and item.request.cancellation:
+            item.request.cancellation.watch(id(item), partial(self.cancel, item))
+
+    def _note_caller(self, item: Item) -> None:
+        if self._limiter and item.request and item.request.caller:
+            self._called[item] = item.request.caller
 
     def _reject(self, rejections: Rejections) -> None:
         for item, error in rejections:
