@@ -38,6 +38,13 @@ def plus_one(inputs: Mapping[str, Any]) -> Any:
     return {"y": inputs["x"] + 1}
 
 
+def raising(error: BaseException) -> Execute:
+    def execute(inputs: Mapping[str, Any]) -> Any:
+        raise error
+
+    return execute
+
+
 def executor(execute: Execute = plus_one) -> tuple[Executor, StatisticsCollector]:
     statistics = StatisticsCollector()
     ticks = itertools.count(100, 10)
@@ -291,3 +298,31 @@ def test_an_output_must_be_an_array(max_batch_size: int) -> None:
     outcomes = Outcomes()
     run.run([Item({"x": row(1)}, outcomes)])
     assert "output 'y' is no array but list" in str(outcomes.one())
+
+
+def test_a_plain_request_runs_without_an_item() -> None:
+    run, statistics = executor()
+    assert run.direct
+    outputs, timing = run.run_direct({"x": row(1, 2)}, 2, 40)
+    np.testing.assert_array_equal(outputs["y"], row(2, 2))
+    assert (timing.queue_ns, timing.compute_infer_ns, timing.batch_size) == (60, 10, 2)
+    assert list(statistics.snapshot().batch_stats) == [2]
+
+
+@pytest.mark.parametrize(
+    ("execute", "kind", "message"),
+    [
+        (lambda inputs: 1 / 0, InternalError, "model 'm' failed: division by zero"),
+        (lambda inputs: {"y": row(0, 7)}, InternalError, "for a batch of 2"),
+        (lambda inputs: {"y": [1, 2]}, InternalError, "is no array"),
+        (raising(InvalidArgumentError("out of range")), InvalidArgumentError, "out of range"),
+        (raising(KeyboardInterrupt("stop")), KeyboardInterrupt, "stop"),
+    ],
+)
+def test_a_plain_request_that_fails_raises(
+    execute: Execute, kind: type[BaseException], message: str
+) -> None:
+    run, statistics = executor(execute)
+    with pytest.raises(kind, match=message):
+        run.run_direct({"x": row(1, 2)}, 2, 40)
+    assert statistics.snapshot().execution_count == 0

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_backend import TIMEOUT, FakeBackend, Outcomes, fake, loaded, request, value
+from fake_backend import (
+    TIMEOUT,
+    FakeBackend,
+    Outcomes,
+    ensemble,
+    fake,
+    loaded,
+    request,
+    step,
+    value,
+)
 from fake_requests import Behaviour, FakeRequestBackend, behaving, calling
 from toy_models import Toy, write_repository
 
@@ -79,6 +89,17 @@ def test_a_circle_of_calls_is_refused(serve: Serve) -> None:
     server = serve(behaviours, a=behaving("to_b"), b=behaving("to_a"))
     with pytest.raises(InvalidArgumentError, match="model 'a' calls itself"):
         server.infer(request("a"), TIMEOUT)
+
+
+def test_a_circle_through_an_ensemble_is_refused(serve: Serve) -> None:
+    server = serve(
+        {"to_e": calling("e")},
+        a=behaving("to_e"),
+        e=ensemble(step("a", "x:x", "y:y"), inputs="x", outputs="y"),
+    )
+    for name in ("a", "e"):
+        with pytest.raises(InvalidArgumentError, match="calls itself"):
+            server.infer(request(name), TIMEOUT)
 
 
 def test_a_model_may_unload_itself_while_it_answers(serve: Serve) -> None:
