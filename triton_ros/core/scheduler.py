@@ -155,8 +155,11 @@ class Scheduler:
 
         False (and nothing happens) if `old` is running or done.
         """
+        self._watch(new)
         with self._changed:
             if not self._batcher.replace(old, new):
+                if new.request and new.request.cancellation:
+                    new.request.cancellation.unwatch(id(new))
                 return False
             self._called.pop(old, None)
             self._note_caller(new)
@@ -164,7 +167,6 @@ class Scheduler:
                 self._order.wrap(new)
             self._arm()
             self._changed.notify()  # with another key, it may close the batch before it
-        self._watch(new)
         self._reject([(old, CancelledError("superseded by a newer request"))])
         return True
 
