@@ -92,25 +92,11 @@ def read_initial_states(config: ModelConfig, model_dir: Path) -> dict[str, Array
         if initial is None:
             continue
         place = f"model '{config.name}', state '{state.input_name}', initial_state"
-        _check_dims(place, initial.spec, state.spec)
         if initial.data_file:
             found[state.input_name] = _read(place, initial.data_file, initial.spec, model_dir)
         else:
             found[state.input_name] = _filled(initial.spec.dims, initial.spec)
     return found
-
-
-def _check_dims(place: str, initial: TensorSpec, state: TensorSpec) -> None:
-    if initial.datatype != state.datatype:
-        raise ConfigError(
-            f"{place}: data_type {initial.datatype} does not match the state's {state.datatype}"
-        )
-    if -1 in initial.dims:
-        raise ConfigError(f"{place}: dims {list(initial.dims)} contain variable dimensions")
-    if not state.accepts(initial.dims):
-        raise ConfigError(
-            f"{place}: dims {list(initial.dims)} do not match the state's {list(state.dims)}"
-        )
 
 
 def _read(place: str, file: str, spec: TensorSpec, model_dir: Path) -> Array:
