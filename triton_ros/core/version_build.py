@@ -97,7 +97,7 @@ class Retirement:
         with self._lock:
             self._threads = [t for t in self._threads if t.is_alive() or not t.ident]
             self._threads.append(thread)
-        thread.start()
+            thread.start()  # under the lock: who joins `threads` must find it started
         return thread
 
     @property
