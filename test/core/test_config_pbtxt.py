@@ -6,16 +6,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
-from google.protobuf import text_format
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from triton_ros.core.config_pbtxt import parse_config, read_config
-from triton_ros.core.config_schema import schema, supported_fields
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.model_config import (
     InputConfig,
@@ -191,7 +185,11 @@ REFUSED = [
         3,
         "dynamic batching preferred size must be <= max batch size for m; max_batch_size is 4",
     ),
-    ("\ndynamic_batching { preferred_batch_size: -1 }", 2, "dynamic batching preferred size must be positive for m; pref"),
+    (
+        "\ndynamic_batching { preferred_batch_size: -1 }",
+        2,
+        "dynamic batching preferred size must be positive for m; pref",
+    ),
     (
         "\n\nmodel_warmup { name: 'w' inputs { key: 'x' value { data_type: TYPE_FP32 } } }",
         3,
@@ -237,87 +235,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         read_config(path, "m")
 
 
-# --- properties ---------------------------------------------------------------------------------
-
-
-def parses_or_refuses(text: str) -> ModelConfig | None:
-    try:
-        return parse_config(text, "m")
-    except ConfigError as error:
-        assert str(error).startswith("config.pbtxt:"), error
-        return None
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.text(max_size=60))
-def test_random_text_is_refused_properly(text: str) -> None:
-    parses_or_refuses(text)
-
-
-WORDS = """name backend max_batch_size input output dims data_type TYPE_FP32 TYPE_STRING TYPE_BF16
--1 0 8 9999999999999999999999 1e400 nan { } [ ] : , ; < > "m" 'x' "\\377" '\\ud800' "\\0" #
-instance_group count kind KIND_CPU KIND_AUTO 7 gpus version_policy latest all specific num_versions
-versions dynamic_batching preferred_batch_size default_queue_policy max_queue_size true
-ensemble_scheduling step model_name input_map output_map key value model_warmup inputs zero_data
-random_data parameters string_value optimization"""
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.lists(st.sampled_from([*WORDS.split(), "\n"]), max_size=25).map(" ".join))
-def test_random_words_of_the_language_are_refused_properly(text: str) -> None:
-    parses_or_refuses(text)
-
-
-def fill(message: Any, random: Random, depth: int = 3) -> Any:
-    """A random message of the schema, any field of it; numbers about what is legal."""
-    fields = list(message.DESCRIPTOR.fields)
-    for field in random.sample(fields, min(len(fields), random.randint(0, 4))):
-        target = getattr(message, field.name)
-        if field.message_type is None:
-            value = scalar(field, random)
-            if field.is_repeated:
-                target.append(value)
-            else:
-                setattr(message, field.name, value)
-        elif field.message_type.GetOptions().map_entry:
-            key, entry = (field.message_type.fields_by_name[name] for name in ("key", "value"))
-            if entry.message_type is None:
-                target[scalar(key, random)] = scalar(entry, random)
-            elif depth:
-                fill(target[scalar(key, random)], random, depth - 1)
-        elif depth:
-            fill(target.add() if field.is_repeated else target, random, depth - 1)
-    return message
-
-
-def scalar(field: Any, random: Random) -> Any:
-    unsigned = field.type in (field.TYPE_UINT32, field.TYPE_UINT64)
-    return {
-        field.TYPE_STRING: random.choice(["", "m", "x", "y", "ensemble", "../z", "a,b"]),
-        field.TYPE_BYTES: b"",
-        field.TYPE_BOOL: random.random() < 0.5,
-        field.TYPE_ENUM: random.randint(0, 15),
-        field.TYPE_FLOAT: 1.0,
-        field.TYPE_DOUBLE: 1.0,
-    }.get(field.type, random.randint(0 if unsigned else -1, 9))
-
-
-@settings(max_examples=500, deadline=None)
-@given(st.integers(0, 2**32))
-def test_random_messages_of_the_schema_are_read_or_refused(seed: int) -> None:
-    message = fill(schema().ModelConfig(), Random(seed))
-    config = parses_or_refuses(text_format.MessageToString(message))
-    if config is None:
-        return
-    assert config.max_batch_size == message.max_batch_size
-    assert [i.spec.name for i in config.input] == [i.name for i in message.input]
-    counts = [group.count for group in message.instance_group]
-    assert [group.count for group in config.instance_group] == counts
-    supported = supported_fields()
-    assert {field.name for field, _ in message.ListFields()} <= set(supported)
-
-
-def test_an_image_format_needs_three_dims():
+def test_an_image_format_needs_three_dims() -> None:
     text = 'input { name: "x" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ %s ] }'
     assert parse_config(text % "3, 4, 4", "m").input[0].spec.dims == (3, 4, 4)
     with pytest.raises(
