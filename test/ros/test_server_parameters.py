@@ -13,6 +13,7 @@ from toy_models import Toy, onnx_identity, write_repository
 
 from triton_ros.core.errors import ConfigError, NotFoundError
 from triton_ros.core.server_options import ModelControlMode, ServerOptions
+from triton_ros.main import make_server
 from triton_ros.ros import startup
 from triton_ros.ros.parameters import NodeSettings
 from triton_ros.ros.server_parameters import SERVER_SPECS, check_load_models, server_options
@@ -25,6 +26,7 @@ OTHERS: dict[str, tuple[Any, Any]] = {
     "model_config_name": ("orin", "orin"),
     "disable_auto_complete_config": (True, True),
     "default_max_batch_size": (7, 7),
+    "add_dynamic_batching": (True, True),
     "model_load_thread_count": (1, 1),
     "model_load_retry_count": (2, 2),
     "last_good_file": ("/tmp/last_good.json", Path("/tmp/last_good.json")),
@@ -80,6 +82,15 @@ def test_values_that_do_not_go_together_are_refused(given: dict[str, Any], reaso
     with pytest.raises(ConfigError) as error:
         server_options({**DEFAULTS, **given})
     assert str(error.value) == reason
+
+
+def test_the_options_reach_the_server(tmp_path: Path) -> None:
+    given = {**DEFAULTS, "cache_byte_size": 1000, "exit_timeout_secs": 0.5}
+    with make_server([tmp_path], server_options(given)) as server:
+        assert server.options == ServerOptions(cache_byte_size=1000, exit_timeout_secs=0.5)
+        assert server.cache is not None
+    with make_server([tmp_path]) as server:
+        assert server.cache is None
 
 
 @pytest.mark.parametrize("mode", [ModelControlMode.NONE, ModelControlMode.POLL])

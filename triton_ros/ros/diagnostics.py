@@ -111,6 +111,7 @@ def counters(model: ModelDescription) -> dict[str, object]:
     counted = model.statistics
     values: dict[str, object] = {
         "instances": model.instance_count,
+        "max_batch_size": model.config.max_batch_size,
         "pending": model.pending,
         "inferences": counted.inference_count,
         "executions": counted.execution_count,

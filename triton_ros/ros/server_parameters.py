@@ -54,6 +54,11 @@ SERVER_SPECS = (
         "for models that can batch and do not say how much",
         low=0,
     ),
+    Spec(
+        "add_dynamic_batching",
+        False,
+        "switch dynamic_batching on for these models, as Triton does",
+    ),
     Spec("model_load_thread_count", 4, "models that load at once", low=1, high=64),
     Spec("model_load_retry_count", 0, "further attempts of a load that failed", low=0, high=1000),
     Spec(
@@ -81,7 +86,12 @@ SERVER_SPECS = (
         "'<policy>,cpu-cores=0-3' or '<policy>,numa-node=0': cores of instances",
         parse=lambda value: parse_host_policies(entries(value)),
     ),
-    Spec("cache_byte_size", 0, "bytes of the response cache; 0: none", low=0),
+    Spec(
+        "cache_byte_size",
+        0,
+        "bytes of the response cache (for tensors, not for frames); 0: none",
+        low=0,
+    ),
     Spec(
         "exit_timeout_secs",
         1.0,
