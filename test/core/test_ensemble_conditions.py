@@ -95,6 +95,13 @@ def test_an_output_that_a_step_does_not_answer() -> None:
     assert required.requests == []
 
 
+def test_a_step_that_would_not_have_run_anyway_is_no_failure() -> None:
+    """It lacks what `a` did not answer, but what the caller did not give as well."""
+    silent = ToyModel(a_config("a", "x", "y"), lambda request: {})
+    config = an_ensemble(a_step("a", "x:X", "y:M"), a_step("b", "x:M z:O", "y:Y"), inputs="X O?")
+    assert numbers(run(config, [silent, adder("b", 1, "x z")], ask())) == {}
+
+
 # --- batch dims -----------------------------------------------------------------------------------
 
 

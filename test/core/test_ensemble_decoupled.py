@@ -9,6 +9,8 @@ from typing import Any
 
 from fake_ensemble import (
     Stream,
+    ToyModel,
+    a_config,
     a_step,
     adder,
     an_ensemble,
@@ -151,6 +153,17 @@ def test_the_failure_of_a_part_is_the_final_outcome() -> None:
     d.answer(0, CancelledError("stopped"))
     assert str(stream.ended()) == "in ensemble 'E', boom"
     assert stream.values == [1]
+
+
+def test_a_producer_without_its_input_is_a_failure() -> None:
+    silent = ToyModel(a_config("a", "x", "y"), lambda request: {})
+    config = an_ensemble(
+        a_step("a", "x:X", "y:A"), a_step("d", "x:A", "y:M"), a_step("b", "x:M", "y:Y")
+    )
+    stream = Stream(config, silent, decoupled(), adder("b", 1))
+    assert str(stream.ended()) == (
+        "in ensemble 'E', step 'd' cannot run: model 'a' did not answer 'y'"
+    )
 
 
 def test_the_producers_failure_waits_for_what_runs() -> None:

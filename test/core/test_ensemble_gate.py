@@ -64,6 +64,25 @@ def test_a_long_line_of_what_ends_at_once_is_no_recursion() -> None:
     assert started == list(range(5000))
 
 
+def test_nobody_overtakes_the_line() -> None:
+    entered: list[bool] = []
+
+    def start(entry: str) -> None:
+        if entry == "c":
+            gate.leave()  # room, while d stands in line
+            entered.append(gate.enter("e"))
+        started.append(entry)
+
+    started: list[str] = []
+    gate = StepGate[str](2, start)
+    for name in "abcd":
+        gate.enter(name)
+    gate.leave()
+    assert entered == [False]
+    assert started == ["c", "d"]
+    assert len(gate) == 1
+
+
 # --- requests -------------------------------------------------------------------------------------
 
 CHAIN = an_ensemble(a_step("a", "x:X", "y:M"), a_step("b", "x:M", "y:Y"), max_inflight_requests=2)
@@ -148,6 +167,23 @@ def test_cancelled_while_it_waits() -> None:
     for _ in range(2):
         case.a.answer(0, UnavailableError("no"))
     assert case.shelf.complete
+
+
+def test_cancelled_on_its_way_into_the_line() -> None:
+    case, token = Case(), Cancellation()
+    for number in range(2):
+        case.submit(number)
+    gate = case.ensemble._host.gates[0]
+    enter = gate.enter
+
+    def late(errand: Any) -> bool:
+        token.cancel()
+        return enter(errand)
+
+    gate.enter = late  # type: ignore[method-assign]
+    case.submit(2, cancellation=token)
+    assert isinstance(case.outcomes[2], CancelledError)
+    assert case.ensemble.pending == 0
 
 
 def test_a_request_that_passed_is_not_watched_any_more() -> None:
