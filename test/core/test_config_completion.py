@@ -116,3 +116,67 @@ def test_contradictions_show_both_sides(text: str, message: str) -> None:
 def test_batches_that_the_file_does_not_have() -> None:
     with pytest.raises(ConfigError, match="no variable first dim for a batch; accepted: max_batch"):
         completed("max_batch_size: 8", FIXED)
+
+
+# --- what names the backend, the platform and the file ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "found"),
+    [
+        ("", "model.onnx", ("onnxruntime", "onnxruntime_onnx", "model.onnx")),
+        ("", "model.pt2", ("pytorch", "torch_aoti", "model.pt2")),
+        ("backend: 'pytorch'", "model.pt2", ("pytorch", "torch_aoti", "model.pt2")),
+        ("backend: 'pytorch'", "x", ("pytorch", "pytorch_libtorch", "model.pt")),
+        ("platform: 'libtorch'", "x", ("pytorch", "libtorch", "model.pt")),
+        ("", "model.graphdef", ("tensorflow", "tensorflow_graphdef", "model.graphdef")),
+        ("", "model.xml", ("openvino", "", "model.xml")),
+        ("", "model.py", ("python", "", "model.py")),
+        (
+            "default_model_filename: 'net.onnx'",
+            "x",
+            ("onnxruntime", "onnxruntime_onnx", "net.onnx"),
+        ),
+        ("backend: 'mine'", "model.onnx", ("mine", "", "")),
+        ("backend: 'mine' platform: 'theirs'", "x", ("mine", "theirs", "")),
+    ],
+)
+def test_what_follows_from_what(
+    tmp_path: Path, text: str, file: str, found: tuple[str, str, str]
+) -> None:
+    (tmp_path / file).touch()
+    config = complete_backend(parse_config(text, "m"), tmp_path)
+    assert (config.backend, config.platform, config.default_model_filename) == found
+    assert complete_backend(config, tmp_path) == config
+
+
+def test_a_model_name_may_name_the_backend(tmp_path: Path) -> None:
+    config = complete_backend(ModelConfig("model.identity"), tmp_path)
+    assert (config.backend, config.default_model_filename) == ("identity", "model.identity")
+    with pytest.raises(ConfigError) as caught:
+        complete_backend(ModelConfig("m"), tmp_path)
+    assert str(caught.value).startswith(
+        "Invalid model name: Could not determine backend for model 'm' with no backend in model"
+        " configuration. Expected model name of the form 'model.<backend_name>'"
+    )
+    with pytest.raises(ConfigError, match="Could not determine backend"):
+        complete_backend(ModelConfig("model."), tmp_path)
+
+
+def test_a_platform_of_another_backend(tmp_path: Path) -> None:
+    config = ModelConfig("m", backend="pytorch", platform="onnxruntime_onnx")
+    with pytest.raises(ConfigError, match="pair, got:onnxruntime_onnx, pytorch"):
+        complete_backend(config, tmp_path)
+
+
+def test_default_counts(tmp_path: Path) -> None:
+    def counts(backend: str, text: str = "") -> list[int]:
+        config = complete(parse_config(f"backend: '{backend}' {text}", "m"), FIXED)
+        return [group.count for group in config.instance_group]
+
+    assert counts("onnxruntime") == counts("tensorflow") == [2]
+    assert counts("python") == counts("mine") == [1]
+    assert counts("onnxruntime", "instance_group [{ kind: KIND_GPU }, { kind: KIND_CPU }]") == [
+        1,
+        2,
+    ]

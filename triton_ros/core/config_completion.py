@@ -260,9 +260,11 @@ def _compare(config: ModelConfig, file: _File) -> None:
             or not _compatible(spec.dims, found[spec.name].dims)
         ]
         if wrong or (side == "input" and missing):
-            extra = [spec for spec in said if spec.name in wrong and spec not in shown]
+            ours = {spec.name: spec for spec in shown}
+            ours |= {s.name: s for s in said if s.name in ours or s.name in wrong}  # reshaped
             raise PlacedError(
-                f"model '{config.name}', {side}: the configuration says {_show([*shown, *extra])},"
+                f"model '{config.name}', {side}: the configuration says"
+                f" {_show(list(ours.values()))},"
                 f" the file has {_show(list(found.values()))}",
                 *((side, wrong[0], "name") if wrong else (side,)),
             )
