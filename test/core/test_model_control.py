@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from fake_backend import (
     fake,
     loaded,
     request,
+    row,
     step,
+    value,
 )
 from lifecycle_checks import Serve, ServeWith, finalized_once, index, infer, why
 from toy_models import write_repository
@@ -30,11 +33,16 @@ from triton_ros.core.errors import (
     TritonError,
     UnavailableError,
 )
+from triton_ros.core.request import InferenceRequest
 from triton_ros.core.server import InferenceServer
 from triton_ros.core.server_options import ModelControlMode
 
 NOT_ALLOWED = "explicit model load / unload is not allowed if polling is enabled"
 THREE = {"a": fake(1), "b": fake(10), "e": CHAIN}
+
+
+VERSION = step("a", "x:X", "y:Y", "model_version: VERSION").replace("{", "{{").replace("}", "}}")
+VERSION = VERSION.replace("VERSION", "{}")
 
 
 def started(server: InferenceServer) -> dict[str, TritonError | None]:
@@ -161,6 +169,23 @@ def test_a_step_must_still_fit_its_ensembles(serve: Serve, root: Path) -> None:
     assert index(server, "a")[1] == ("READY", error), "the old one serves on"
     write_repository(root, {"a": fake(7, policy)})
     loaded(server, "a")
+
+
+def test_a_step_and_its_ensemble_can_change_together(serve: Serve, root: Path) -> None:
+    fixed = "version_policy { all {} }"
+    server = serve(a=fake(config=fixed, versions={1: 1}), e=ensemble(VERSION.format(1)))
+    loaded(server, "e")
+    shutil.rmtree(root / "a" / "1")
+    write_repository(root, {"a": fake(versions={2: 5}), "e": ensemble(VERSION.format(2))})
+    with pytest.raises(TritonError, match="version 2"):
+        loaded(server, "e")
+    loaded(server, "a")
+    assert not server.model_ready("e")
+    with pytest.raises(TritonError, match="in ensemble 'e'"):
+        server.infer(InferenceRequest("e", {"X": row(0)}), TIMEOUT)
+    loaded(server, "e")
+    response = server.infer(InferenceRequest("e", {"X": row(0)}), TIMEOUT)
+    assert value(response, "Y") == 5
 
 
 # --- retries ------------------------------------------------------------------------------------

@@ -228,6 +228,34 @@ def until(holds: Callable[[], bool]) -> None:
         never.wait(0.01)
 
 
+def test_an_ensemble_recovers_with_its_step(serve_with: ServeWith, root: Path) -> None:
+    server = serve_with(
+        {"a": fake("garbage"), "b": fake(10), "e": CHAIN},
+        model_control_mode=ModelControlMode.POLL,
+        repository_poll_secs=0.02,
+        poll_quiet_secs=0.02,
+    )
+    failed = {name for name, load in server.start().items() if load.exception(TIMEOUT)}
+    assert failed == {"a", "e"}
+    write_repository(root, {"a": fake(1)})
+    until(lambda: server.model_ready("e"))
+
+
+def test_instances_change_in_place_in_poll_mode(
+    serve_with: ServeWith, root: Path, backend: FakeBackend
+) -> None:
+    server = serve_with(
+        {"m": fake(1, "instance_group { count: 1 }")},
+        model_control_mode=ModelControlMode.POLL,
+        repository_poll_secs=0.02,
+        poll_quiet_secs=0.02,
+    )
+    server.start()["m"].result(TIMEOUT)
+    write_repository(root, {"m": fake(None, "instance_group { count: 3 }")})
+    until(lambda: server.describe("m").instance_count == 3)
+    assert len(backend.models) == 1
+
+
 def test_a_server_that_polls(
     serve_with: ServeWith, root: Path, backend: FakeBackend, loads: threading.Semaphore
 ) -> None:

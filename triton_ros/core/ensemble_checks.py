@@ -4,11 +4,15 @@
 
 Called under the lifecycle's lock, in the same section as the exchange itself: so neither an
 ensemble nor one of its models can change in between.
+
+A model that changed so that an ensemble no longer fits is refused, unless the ensemble changed on
+disk, too: then its load is what comes next, and until then its requests fail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 
 from triton_ros.core.ensemble_plan import check_plan
 from triton_ros.core.errors import NotFoundError, TritonError
@@ -16,10 +20,17 @@ from triton_ros.core.model import Model
 from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.model_leases import ModelLeases
 
+_LOG = logging.getLogger(__name__)
 
-def check_exchange(leases: ModelLeases, name: str, models: Mapping[int, Model]) -> None:
+
+def check_exchange(
+    leases: ModelLeases,
+    name: str,
+    models: Mapping[int, Model],
+    outdated: Callable[[str], bool],
+) -> None:
     """Whether these versions may serve under a name.  Raises the `TritonError` of the ensemble that
-    could not run then, with its name.
+    could not run then, with its name; `outdated` tells which ensembles are other ones on disk.
     """
     for model in models.values():
         if model.config.is_ensemble:
@@ -27,7 +38,14 @@ def check_exchange(leases: ModelLeases, name: str, models: Mapping[int, Model]) 
             break  # versions of an ensemble share its configuration
     for ensemble in leases.ensembles_with(name):
         if ensemble.name != name and _complete(leases, ensemble.config, name):
-            _check(leases, ensemble.config, name, models)
+            try:
+                _check(leases, ensemble.config, name, models)
+            except TritonError as error:
+                if not outdated(ensemble.name):
+                    raise
+                _LOG.warning(
+                    "model '%s' is exchanged; load '%s' again: %s", name, ensemble.name, error
+                )
 
 
 def _check(

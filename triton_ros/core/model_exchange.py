@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from weakref import WeakValueDictionary
 
 from triton_ros.core.ensemble import EnsembleModel
 from triton_ros.core.ensemble_checks import check_exchange
@@ -42,6 +43,7 @@ from triton_ros.core.model_leases import ModelLeases
 from triton_ros.core.model_loader import ModelLoader
 from triton_ros.core.model_override import LoadOrder, ModelSources, Override
 from triton_ros.core.model_repository import ModelRepository
+from triton_ros.core.model_signature import take_signature
 from triton_ros.core.model_source import ModelSource
 from triton_ros.core.model_state import Event
 from triton_ros.core.server_options import ServerOptions
@@ -85,7 +87,7 @@ class ModelExchange:
         self._origins: dict[str, ModelSource] = {}
         self._explicit: set[str] = set()
         self._needed: Counter[str] = Counter()
-        self._turns: dict[str, threading.RLock] = defaultdict(threading.RLock)
+        self._turns: WeakValueDictionary[str, threading.RLock] = WeakValueDictionary()
         self._closed = False
 
     def refuse(self) -> None:
@@ -103,7 +105,7 @@ class ModelExchange:
 
     def _turn(self, name: str) -> threading.RLock:
         with self._lock:
-            return self._turns[name]
+            return self._turns.setdefault(name, threading.RLock())
 
     # load ------------------------------------------------------------------------------------
 
@@ -259,6 +261,11 @@ class ModelExchange:
         except TritonError:  # its own load will tell
             return None
 
+    def _outdated(self, name: str) -> bool:
+        """Whether the files of a served model are no longer those that it was loaded from."""
+        origin = self._origins[name]
+        return take_signature(origin.directory.path) != origin.signature
+
     def _install(
         self,
         name: str,
@@ -270,7 +277,7 @@ class ModelExchange:
         with self._lock:
             if self._closed:
                 raise UnavailableError(f"Server is stopping, model '{name}' is not served any more")
-            check_exchange(self.leases, name, build.models)
+            check_exchange(self.leases, name, build.models, self._outdated)
             blocking = build.keep()
             old = self.leases.put(name, build.models)
             self._origins[name] = source

@@ -67,6 +67,8 @@ class ModelLifecycle:
             self._poller.expect(names)
         loads = {name: self._submit(name, order) for name in dict.fromkeys(names)}
         if self._poller:
+            for name, load in loads.items():
+                self._poller.loading(name, load)
             self._poller.start()
         return loads
 

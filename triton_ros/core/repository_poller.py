@@ -83,6 +83,11 @@ class RepositoryPoller:
             if path:
                 self._seen[name] = _Seen(path, take_signature(path))
 
+    def loading(self, name: str, load: Future[None]) -> None:
+        """The load of a model that was expected."""
+        if name in self._seen:
+            self._seen[name].action = load
+
     def start(self) -> None:
         """Poll on a thread until `close`."""
         self._thread = threading.Thread(target=self._run, name="poll", daemon=True)
