@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from triton_ros.core.config_pbtxt import parse_config, read_config
+from triton_ros.core.config_schema import schema, supported_fields
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.model_config import (
     InputConfig,
@@ -242,3 +243,16 @@ def test_an_image_format_needs_three_dims() -> None:
         ConfigError, match=r"config.pbtxt:1: model input NHWC/NCHW require 3 dims for m"
     ):
         parse_config(text % "4, 4", "m")
+
+
+def test_every_supported_field_is_one_of_the_schema() -> None:
+    for path in supported_fields():
+        descriptor = schema().ModelConfig.DESCRIPTOR
+        for name in path.split("."):
+            if descriptor.GetOptions().map_entry:
+                descriptor = descriptor.fields_by_name["value"].message_type
+            assert name in descriptor.fields_by_name, path
+            descriptor = descriptor.fields_by_name[name].message_type
+    assert {"input.reshape.shape", "parameters", "model_warmup.inputs.zero_data"} <= set(
+        supported_fields()
+    )
