@@ -25,7 +25,7 @@ from fake_backend import (
     value,
 )
 from lifecycle_checks import Serve, ServeWith, finalized_once, index, infer, why
-from toy_models import write_repository
+from toy_models import Toy, write_repository
 
 from triton_ros.core.errors import (
     ConfigError,
@@ -41,8 +41,9 @@ NOT_ALLOWED = "explicit model load / unload is not allowed if polling is enabled
 THREE = {"a": fake(1), "b": fake(10), "e": CHAIN}
 
 
-VERSION = step("a", "x:X", "y:Y", "model_version: VERSION").replace("{", "{{").replace("}", "}}")
-VERSION = VERSION.replace("VERSION", "{}")
+def pinned(version: int) -> Toy:
+    """An ensemble that wants a version of `a`."""
+    return ensemble(step("a", "x:X", "y:Y", f"model_version: {version}"))
 
 
 def started(server: InferenceServer) -> dict[str, TritonError | None]:
@@ -159,7 +160,7 @@ def test_a_step_must_still_fit_its_ensembles(serve: Serve, root: Path) -> None:
     server = serve(**THREE)
     loaded(server, "e")
     policy = "version_policy { specific { versions: 1 } }"
-    write_repository(root, {"e2": ensemble(step("a", "x:X", "y:Y", "model_version: 1"))})
+    write_repository(root, {"e2": pinned(1)})
     loaded(server, "e2")
     write_repository(root, {"a": fake(versions={2: 5})})
     error = str(why(server, "a"))
@@ -173,10 +174,10 @@ def test_a_step_must_still_fit_its_ensembles(serve: Serve, root: Path) -> None:
 
 def test_a_step_and_its_ensemble_can_change_together(serve: Serve, root: Path) -> None:
     fixed = "version_policy { all {} }"
-    server = serve(a=fake(config=fixed, versions={1: 1}), e=ensemble(VERSION.format(1)))
+    server = serve(a=fake(config=fixed, versions={1: 1}), e=pinned(1))
     loaded(server, "e")
     shutil.rmtree(root / "a" / "1")
-    write_repository(root, {"a": fake(versions={2: 5}), "e": ensemble(VERSION.format(2))})
+    write_repository(root, {"a": fake(versions={2: 5}), "e": pinned(2)})
     with pytest.raises(TritonError, match="version 2"):
         loaded(server, "e")
     loaded(server, "a")
