@@ -40,6 +40,8 @@ from triton_ros.core.server_options import ModelControlMode
 NOT_ALLOWED = "explicit model load / unload is not allowed if polling is enabled"
 THREE = {"a": fake(1), "b": fake(10), "e": CHAIN}
 
+SLOW = ensemble(step("b", "x:X", "y:M"), step("c", "x:M", "y:Y"))
+
 
 def pinned(version: int) -> Toy:
     """An ensemble that wants a version of `a`."""
@@ -128,6 +130,25 @@ def test_dependents_that_somebody_else_wants_stay(serve: Serve) -> None:
     assert ready(server) == {"a", "b", "other"}
     server.unload_model("other", dependents=True).result(TIMEOUT)
     assert ready(server) == {"a"}
+
+
+def test_what_an_ensemble_needs_that_loads_stays(serve: Serve, backend: FakeBackend) -> None:
+    server = serve(**THREE, c=fake(0), other=SLOW)
+    loaded(server, "e")
+    inside, proceed = threading.Event(), threading.Event()
+
+    def on_load(name: str) -> None:
+        inside.set()
+        assert proceed.wait(TIMEOUT)
+
+    backend.on_load = on_load
+    loading = server.load_model("other")
+    assert inside.wait(TIMEOUT)
+    server.unload_model("e", dependents=True).result(TIMEOUT)
+    assert ready(server) == {"b"}
+    proceed.set()
+    loading.result(TIMEOUT)
+    assert ready(server) == {"b", "c", "other"}
 
 
 def test_dependents_of_dependents(serve: Serve) -> None:
