@@ -167,5 +167,6 @@ def write_model(directory: Path, toy: Toy) -> Path:
         files["config.pbtxt"] = toy.config
     for filename, content in files.items():
         data = content if isinstance(content, bytes) else content.encode()
+        (directory / filename).parent.mkdir(exist_ok=True)
         (directory / filename).write_bytes(data)
     return directory

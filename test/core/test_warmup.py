@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_backend import TIMEOUT
+from fake_backend import TIMEOUT, FakeBackend, fake, loaded, serving
 from fake_requests import FakeRequestInstance, Late, calling, echo, failing
 
 from triton_ros.core.config_pbtxt import parse_config
@@ -274,3 +274,18 @@ def test_a_model_cannot_call_models_while_it_warms_up() -> None:
     text = INPUT + sample(FP32 + "zero_data: true")
     with pytest.raises(InternalError, match="cannot call other models while it warms up"):
         warm_up(config(text), [FakeRequestInstance(calling("other"))])
+
+
+def test_a_sample_s_file_is_found_when_a_model_is_loaded(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    seen: list[float] = []
+    backend.on_execute = lambda model, inputs: seen.append(float(inputs["x"][0, 0]))
+    sample = (
+        'max_batch_size: 4 model_warmup { name: "w" batch_size: 1 inputs { key: "x" value {'
+        ' data_type: TYPE_FP32 dims: 4 input_data_file: "x.bin" } } }'
+    )
+    toy = fake(1, sample, extra={"warmup/x.bin": np.full(4, 7, np.float32).tobytes()})
+    with serving(tmp_path / "models", backend, {"m": toy}) as server:
+        loaded(server, "m")
+    assert seen
+    assert set(seen) == {7.0}

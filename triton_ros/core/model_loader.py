@@ -134,7 +134,7 @@ class ModelLoader:
             processor = self._load_processor(config, directory.path)
             wanted = self._places(config)
             instances = _instances(wanted, backend_model, acquired, stage)
-            self._warm_up(config, wanted, instances, stage)
+            self._warm_up(config, wanted, instances, stage, directory)
             statistics = StatisticsCollector()
             executors = self._executors(config, statistics, wanted, instances)
             scheduler = self._scheduler(config, executors, directory.path)
@@ -169,20 +169,24 @@ class ModelLoader:
         return self._cache.model(config.name, version)
 
     def change_instances(
-        self, model: BackedModel, config: ModelConfig, stage: Stage = no_stage
+        self,
+        model: BackedModel,
+        directory: ModelDirectory,
+        config: ModelConfig,
+        stage: Stage = no_stage,
     ) -> InstanceChange:
         """Make, warm and start the instances that `config` (not completed) asks for and the served
         version lacks.  What is too many goes with `keep`.
         """
         try:
-            return self._change_instances(model, config, stage)
+            return self._change_instances(model, directory, config, stage)
         except TritonError:
             raise
         except Exception as error:  # a runtime's: translated here, once
             raise InternalError(f"{type(error).__name__}: {error}") from error
 
     def _change_instances(
-        self, model: BackedModel, config: ModelConfig, stage: Stage
+        self, model: BackedModel, directory: ModelDirectory, config: ModelConfig, stage: Stage
     ) -> InstanceChange:
         asked = model.config.with_changes(instance_group=config.instance_group)
         completed = asked.with_changes(
@@ -196,7 +200,7 @@ class ModelLoader:
         removed = [executor for executor, place in current.items() if _take(less, place)]
         with ExitStack() as acquired:
             instances = _instances(more, model.instances.backend_model, acquired, stage)
-            self._warm_up(completed, more, instances, stage)
+            self._warm_up(completed, more, instances, stage, directory)
             taken = {executor.index for executor in current}
             added = self._executors(completed, model.statistics, more, instances, taken)
             model.instances.add(added)
@@ -218,11 +222,12 @@ class ModelLoader:
         wanted: Sequence[Place],
         instances: Sequence[Instance],
         stage: Stage,
+        directory: ModelDirectory,
     ) -> None:
         for number, (place, instance) in enumerate(zip(wanted, instances, strict=True), 1):
             stage(f"warming up instance {number} of {len(instances)}")
             with _entered(place.host_policy):
-                warm_up(config, (instance,))
+                warm_up(config, (instance,), directory.path)
 
     def _executors(
         self,

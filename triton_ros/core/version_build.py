@@ -79,7 +79,8 @@ def fill(
             and source.can_change_instances(before)
         ):
             build.models[version] = old
-            build.changes.append(loader.change_instances(old, source.config, stage))
+            change = loader.change_instances(old, source.directory, source.config, stage)
+            build.changes.append(change)
         else:
             build.add(loader.load(source.directory, source.config, version, stage))
 
