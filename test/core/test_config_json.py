@@ -15,6 +15,7 @@ from triton_ros.core.config_completion import complete, complete_backend
 from triton_ros.core.config_json import config_from_json, config_json
 from triton_ros.core.config_pbtxt import parse_config
 from triton_ros.core.errors import ConfigError
+from triton_ros.core.instance_places import resolve_groups
 from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.tensor import TensorSpec
 
@@ -25,7 +26,8 @@ FILE = Signature(
 
 def completed(text: str, tmp_path: Path, signature: Signature = FILE) -> ModelConfig:
     (tmp_path / "model.onnx").touch()
-    return complete(complete_backend(parse_config(text, "m"), tmp_path), signature)
+    config = complete(complete_backend(parse_config(text, "m"), tmp_path), signature)
+    return resolve_groups(config, gpus=0)
 
 
 def shown(text: str) -> dict[str, Any]:

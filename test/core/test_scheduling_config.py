@@ -266,7 +266,7 @@ REFUSED = [
     (
         SEQUENCE + STATE + "initial_state { data_type: TYPE_INT32 dims: 2 zero_data: true } } }",
         4,
-        "Field 'name' must be set when using initial_state for state input 'i'.",
+        "Field 'name' must be set when using initial_state for state input 'i'. (model 'm')",
     ),
     (
         SEQUENCE + STATE + "initial_state { name: 'n' data_type: TYPE_INT32 dims: 2 } } }",
@@ -316,7 +316,7 @@ REFUSED = [
     (
         ENSEMBLE + "\noptimization { input_pinned_memory {} }",
         6,
-        "optimization should not be specified for ensemble",
+        "optimization should not be specified for ensemble 'm'",
     ),
     (
         ENSEMBLE.replace('platform: "ensemble"', ""),

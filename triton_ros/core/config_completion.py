@@ -5,7 +5,7 @@
 Triton's rules: the backend comes from the file's name (`config_backend`), inputs and outputs from
 the file, a `max_batch_size` from a variable first dim everywhere.  Unlike Triton, batching of
 requests (`dynamic_batching`) is not switched on by itself, unless asked for: on a CPU it slows most
-vision models down.
+vision models down.  A scalar of the file keeps its empty dims, which a configuration cannot state.
 
 The file has more tensors than requests see: controls and states of sequences, and what is computed
 from a ragged batch.  They need not be configured as inputs or outputs, but the file must have them.

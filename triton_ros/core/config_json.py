@@ -19,7 +19,6 @@ from triton_ros.core.errors import ConfigError
 from triton_ros.core.model_config import (
     InputConfig,
     InstanceGroup,
-    InstanceKind,
     ModelConfig,
     OutputConfig,
 )
@@ -107,10 +106,7 @@ def _write_tensor(target: Any, tensor: InputConfig | OutputConfig) -> None:
 
 
 def _write_group(target: Any, group: InstanceGroup) -> None:
-    kind = group.kind
-    if kind is InstanceKind.KIND_AUTO:
-        kind = InstanceKind.KIND_GPU if group.gpus else InstanceKind.KIND_CPU
-    target.name, target.kind = group.name, target.Kind.Value(kind.value)
+    target.name, target.kind = group.name, target.Kind.Value(group.kind.value)
     target.count, target.passive = group.count, group.passive
     target.host_policy = group.host_policy
     target.gpus.extend(group.gpus)

@@ -31,7 +31,7 @@ def read_config(path: Path, name: str) -> ModelConfig:
 
 def located(error: ConfigError, path: Path) -> ConfigError:
     """An error that was found later (against the model file, say), with file and line too."""
-    if re.search(r"\.pbtxt:\d+: ", str(error)):  # its own, or that of an ensemble's step
+    if re.search(r"\.pbtxt:\d+:", str(error)):  # its own, or that of an ensemble's step
         return error
     try:
         text = path.read_text(encoding="utf-8")

@@ -59,13 +59,17 @@ def _with_model(message: str, name: str) -> str:
     if f"'{name}'" in message:
         return message
     sentence, semicolon, more = message.partition(";")
+    if sentence.endswith("."):
+        return f"{message} (model '{name}')"
     return f"{sentence} for {name}{semicolon}{more}"
 
 
 def _parts(message: Any, name: str) -> dict[str, Any]:
     ensemble = message.platform == "ensemble"
     if ensemble and message.HasField("optimization"):
-        raise PlacedError("optimization should not be specified for ensemble", "optimization")
+        raise PlacedError(
+            f"optimization should not be specified for ensemble '{name}'", "optimization"
+        )
     parameters = {key: value.string_value for key, value in message.parameters.items()}
     return {
         "backend": message.backend,
