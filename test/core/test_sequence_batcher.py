@@ -8,7 +8,7 @@ import pytest
 from fake_sequence import FLAGS, SECOND, Desk, configuration, controls, corrid
 
 from triton_ros.core.batcher import Wait
-from triton_ros.core.errors import InvalidArgumentError
+from triton_ros.core.errors import ConfigError, InvalidArgumentError
 from triton_ros.core.payload import Item
 from triton_ros.core.scheduling_config import OldestStrategy
 
@@ -84,6 +84,11 @@ def test_one_row_only() -> None:
 def test_an_id_that_the_model_cannot_be_told(datatype: str, sequence: int | str, said: str) -> None:
     desk = Desk(configuration(control_input=(corrid(datatype),)))
     assert said in str(desk.refused[desk.offer(sequence, "s")])
+
+
+def test_a_corrid_must_be_an_id() -> None:
+    with pytest.raises(ConfigError, match=r"Allowed data types are TYPE_UINT64.*got TYPE_FP32"):
+        Desk(configuration(control_input=(corrid("FP32"),)))
 
 
 @pytest.mark.parametrize(

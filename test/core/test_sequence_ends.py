@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -154,6 +156,19 @@ def test_nothing_is_due_for_what_is_answered() -> None:
     assert desk.batcher.next_due() is None
 
 
+def test_a_far_deadline_does_not_keep_an_answered_request() -> None:
+    desk = Desk(configuration())
+    item = desk.offer(7, "s", deadline_ns=10**15)
+    inputs = ref(item.inputs["x"])
+    desk.run()
+    gc.disable()  # by its references alone
+    try:
+        del item
+        assert inputs() is None
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("iterative", [False, True])
 def test_a_newer_request_takes_the_place_of_a_waiting_one(iterative: bool) -> None:
     desk = Desk(configuration(iterative_sequence=iterative))
@@ -182,8 +197,9 @@ def test_a_request_of_another_place_does_not(other: tuple[int, str]) -> None:
 
 
 def iterative(max_batch_size: int = 4) -> Desk:
-    batching = {"control_input": FLAGS, "iterative_sequence": True}
-    return Desk(configuration(max_batch_size=max_batch_size, **batching))
+    return Desk(
+        configuration(max_batch_size=max_batch_size, control_input=FLAGS, iterative_sequence=True)
+    )
 
 
 def again(desk: Desk, items: Sequence[Item | None]) -> None:

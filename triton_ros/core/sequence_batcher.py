@@ -36,7 +36,7 @@ from triton_ros.core.errors import (
     UnavailableError,
 )
 from triton_ros.core.model_config import ModelConfig
-from triton_ros.core.payload import Item, gap, item_key
+from triton_ros.core.payload import Item, gap
 from triton_ros.core.request import InferenceRequest
 from triton_ros.core.scheduling_config import SequenceBatching
 from triton_ros.core.sequence_controls import CorrelationId, SequenceControls
@@ -44,11 +44,9 @@ from triton_ros.core.sequence_lane import Due, Dues, Entry, Lane, alone
 from triton_ros.core.sequence_slots import Slots
 from triton_ros.core.sequence_state import StateTable, read_initial_states
 from triton_ros.core.sequence_strategy import strategy_of
-from triton_ros.core.tensor import Array, Tensor
+from triton_ros.core.tensor import Array
 
 _LOG = logging.getLogger(__name__)
-
-DEFAULT_IDLE_US = 1_000_000
 
 
 def make_sequence_batcher(
@@ -73,7 +71,7 @@ class SequenceBatcher:
         self._controls = SequenceControls(config)
         self._states = StateTable(config, initial_states)
         self._strategy = strategy_of(config, self._states)
-        self._dues = Dues((batching.max_sequence_idle_microseconds or DEFAULT_IDLE_US) * 1000)
+        self._dues = Dues(batching.max_sequence_idle_microseconds * 1000)
         self._slots = Slots(instances, self._strategy.slots)
         self._refused: Rejections = []
         self._waiting = 0
@@ -105,9 +103,7 @@ class SequenceBatcher:
 
     def replace(self, old: Item, new: Item) -> bool:
         entry = old.sequence
-        if not isinstance(entry, Entry) or not entry.waiting or entry.executed:
-            return False
-        if not entry.become(new, self._iterative):
+        if not isinstance(entry, Entry) or not entry.become(new, self._iterative):
             return False
         self._dues.watch_entry(entry)
         return True
@@ -174,12 +170,7 @@ class SequenceBatcher:
         entry.waiting, lane.running, item = False, entry, entry.item
         if entry.start:
             lane.states = self._states.begin()
-        rows = {**self._controls.rows(entry.request), **lane.states.inputs}
-        added: dict[str, Tensor] = dict(rows)
-        if self._batched and not item.element:
-            added = {name: row[None] for name, row in rows.items()}
-        item.inputs = {**entry.inputs, **added}
-        item.key = (*entry.key, *item_key(added, item.element))
+        entry.give({**self._controls.rows(entry.request), **lane.states.inputs}, self._batched)
         item.state = lane.states if self._states.states else None
         return item
 
@@ -224,8 +215,7 @@ class SequenceBatcher:
                 for entry in list(what.lane.queue):
                     self._refuse(entry, error)
                 what.lane.queue.clear()
-                self._slots.close(what.lane)
-                self._settle(what.lane)
+                self._slots.release(what.lane)
 
     def _late(self, entry: Entry) -> None:
         error = UnavailableError("Request deadline expired")

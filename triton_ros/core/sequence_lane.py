@@ -13,11 +13,11 @@ from itertools import count
 from typing import Any
 from weakref import ReferenceType, ref
 
-from triton_ros.core.payload import Item, Key
+from triton_ros.core.payload import Item, Key, item_key
 from triton_ros.core.request import InferenceRequest
 from triton_ros.core.sequence_controls import CorrelationId
 from triton_ros.core.sequence_state import SequenceStates
-from triton_ros.core.tensor import Tensors
+from triton_ros.core.tensor import Array, Tensor, Tensors
 
 
 @dataclass(eq=False)
@@ -94,9 +94,16 @@ class Entry:
         timeout_us = self.request.timeout_us
         return self.item.offered_ns + timeout_us * 1000 if timeout_us else None
 
+    def give(self, rows: dict[str, Array], batched: bool) -> None:
+        """Add to the item what its model is told of the sequence; `rows` have no batch dim."""
+        lead = batched and not self.item.element
+        added: dict[str, Tensor] = {n: row[None] if lead else row for n, row in rows.items()}
+        self.item.inputs = {**self.inputs, **added}
+        self.item.key = (*self.key, *item_key(added, self.item.element))
+
     def become(self, new: Item, iterative: bool) -> bool:
         """Let a new item take the place and age of this one; False if it does not belong there."""
-        if new.request is None or new.rows != 1:
+        if not self.waiting or self.executed or new.request is None or new.rows != 1:
             return False
         request, was = new.request, self.request
         if iterative:
