@@ -75,7 +75,7 @@ def test_values_become_what_they_mean(name: str, value: Any, expected: Any) -> N
         ("cache_byte_size", -1, "accepted: integer 0 or more"),
         ("repository_poll_secs", 0.0, "accepted: double 0.01 .. 86400"),
         ("exit_timeout_secs", float("inf"), "accepted: double 0 .. 3600"),
-        ("streams.any.deadline_ms", -1.0, "accepted: double 0 .. 3.6e+06"),
+        ("streams.any.deadline_ms", -1.0, "accepted: double 0 .. 600000"),
         ("streams.any.priority", -1, "accepted: integer 0 or more"),
         ("streams.any.queue_depth", 2.0, "accepted: integer 1 .. 100"),
         ("streams.any.queue_depth", True, "accepted: integer 1 .. 100"),

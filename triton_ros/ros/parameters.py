@@ -56,7 +56,7 @@ STREAM_SPECS = (
         "a frame that still waits so long after it came is dropped; 0: none",
         live=True,
         low=0.0,
-        high=3_600_000.0,
+        high=600_000.0,
     ),
     Spec(
         "priority",

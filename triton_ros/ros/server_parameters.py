@@ -57,7 +57,7 @@ SERVER_SPECS = (
     Spec(
         "add_dynamic_batching",
         False,
-        "switch dynamic_batching on for these models, as Triton does",
+        "switch dynamic_batching on where default_max_batch_size is used, as Triton does",
     ),
     Spec("model_load_thread_count", 4, "models that load at once", low=1, high=64),
     Spec("model_load_retry_count", 0, "further attempts of a load that failed", low=0, high=1000),
