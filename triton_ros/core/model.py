@@ -31,12 +31,7 @@ from triton_ros.core.response_cache import ModelCache
 from triton_ros.core.scheduler import Scheduler
 from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array, Tensors, TensorSpec, materialize
-from triton_ros.core.validation import (
-    check_elements,
-    check_inputs,
-    check_outputs,
-    check_wanted,
-)
+from triton_ros.core.validation import InputChecker, check_outputs, check_wanted
 
 Scattered: TypeAlias = tuple[list[Item], Gather | None]
 """A request's items, and who gathers their answers if they are elements."""
@@ -131,6 +126,7 @@ class BackedModel:
             and all(executor.direct for executor in executors)
         )
         self._raw = Interface.of(config)
+        self._checker = InputChecker(config)
         self._ragged = frozenset(i.spec.name for i in config.input if i.allow_ragged_batch)
         self._processed_names = frozenset(
             spec.name for spec in (processor.inputs if processor else ())
@@ -158,7 +154,7 @@ class BackedModel:
         if not self._direct or not self._is_plain(request):
             return None
         start = self.clock()
-        rows = check_inputs(request, self.config)
+        rows = self._checker.rows(request)
         if request.outputs:
             check_outputs(request, self.config)
         executor = self._scheduler.borrow()
@@ -235,8 +231,7 @@ class BackedModel:
             refuse_circular(request, self.name)
         if self.decoupled and request.on_response is None:
             raise UnsupportedError(
-                f"model '{self.name}' is decoupled (model_transaction_policy): its requests need"
-                " an on_response"
+                f"model '{self.name}' is decoupled: give the request an on_response"
             )
         try:
             if self._processor and not self._processed_names.isdisjoint(request.inputs):
@@ -252,7 +247,7 @@ class BackedModel:
             ) from error
 
     def _raw_items(self, request: InferenceRequest, booking: Booking) -> Scattered:
-        rows = check_inputs(request, self.config)
+        rows = self._checker.rows(request)
         check_outputs(request, self.config)
         booking.counts(rows)
         inputs = {
@@ -280,7 +275,7 @@ class BackedModel:
 
     def _fanned_items(self, request: InferenceRequest, booking: Booking) -> Scattered:
         """Raw tensors whose first dim counts elements, any number of them."""
-        count = check_elements(request, self.config)
+        count = self._checker.elements(request)
         check_outputs(request, self.config)
         names = [spec.name for spec in self._raw.inputs if spec.name in request.inputs]
         arrays = {name: materialize(request.inputs[name]) for name in names}

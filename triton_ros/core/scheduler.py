@@ -55,7 +55,8 @@ class Scheduler:
         self._timer = timer
         self._limiter = limiter
         self._order = order
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._executors: list[Executor] = []
         self._idle: list[Executor] = []
         self._threads: list[threading.Thread] = []
@@ -70,7 +71,7 @@ class Scheduler:
     @property
     def pending(self) -> int:
         """Items that wait."""
-        with self._changed:
+        with self._lock:
             return len(self._batcher)
 
     # instances -------------------------------------------------------------------------------
@@ -78,7 +79,7 @@ class Scheduler:
     @property
     def executors(self) -> tuple[Executor, ...]:
         """The instances that take requests."""
-        with self._changed:
+        with self._lock:
             return tuple(self._executors)
 
     def add(self, executors: Sequence[Executor]) -> None:
@@ -94,7 +95,7 @@ class Scheduler:
             threading.Thread(target=self._work, name=f"{self._name}_{e.index}", daemon=True)
             for e in executors
         ]
-        with self._changed:
+        with self._lock:
             self._executors += executors
             self._idle += executors
             self._threads += threads
@@ -103,7 +104,7 @@ class Scheduler:
 
     def remove(self, executors: Sequence[Executor]) -> None:
         """Take instances out; returns when the last of them finished what it ran."""
-        with self._changed:
+        with self._lock:
             self._executors = [e for e in self._executors if e not in executors]
             self._surplus += len(executors)
             self._changed.notify_all()
@@ -113,7 +114,7 @@ class Scheduler:
 
     def stop(self) -> None:
         """Finish what is queued and running, then end the threads.  Returns when they ended."""
-        with self._changed:
+        with self._lock:
             self._stopping = True
             self._changed.notify_all()
         for thread in list(self._threads):
@@ -135,7 +136,7 @@ class Scheduler:
         rejections: Rejections = []
         for item in items:
             self._watch(item)
-        with self._changed:
+        with self._lock:
             now = self._clock()
             for item in items:
                 if self._order is not None:
@@ -156,7 +157,7 @@ class Scheduler:
         False (and nothing happens) if `old` is running or done.
         """
         self._watch(new)
-        with self._changed:
+        with self._lock:
             if not self._batcher.replace(old, new):
                 if new.request and new.request.cancellation:
                     new.request.cancellation.unwatch(id(new))
@@ -172,7 +173,7 @@ class Scheduler:
 
     def cancel(self, item: Item) -> None:
         """Answer a waiting item as cancelled; nothing happens if it is running or done."""
-        with self._changed:
+        with self._lock:
             if not self._batcher.remove(item):
                 return
             self._arm()  # the rest of its sequence may have to be answered, too
@@ -198,7 +199,7 @@ class Scheduler:
         """An idle instance for the calling thread, where nothing has to be queued or asked first;
         it has to be given back.
         """
-        with self._changed:
+        with self._lock:
             if self._stopping or not self._idle or self._limiter or not self._batcher.immediate:
                 return None  # with an order, a batcher is never immediate
             executor = self._idle[-1]
@@ -210,7 +211,7 @@ class Scheduler:
 
     def give_back(self, executor: Executor) -> None:
         """End of `borrow`."""
-        with self._changed:
+        with self._lock:
             self._idle.append(executor)
             if self._stopping or executor not in self._executors:
                 self._changed.notify_all()  # `stop` or `remove` waits for it
@@ -232,7 +233,7 @@ class Scheduler:
             deliver(item, error, Timing())
 
     def _reschedule(self, item: Item) -> bool:
-        with self._changed:
+        with self._lock:
             if not self._batcher.reschedule(item, self._clock()):
                 return False
             self._changed.notify()
@@ -248,7 +249,7 @@ class Scheduler:
             self._timer.call_at(due, self._due_call)
 
     def _on_due(self) -> None:
-        with self._changed:
+        with self._lock:
             self._armed_ns = None
             rejections = self._batcher.expire(self._clock())
             self._arm()
@@ -271,7 +272,7 @@ class Scheduler:
                 _LOG.exception("model '%s': an instance was interrupted", self._name)
             for wake in self._limiter.finish(grant) if grant and self._limiter else ():
                 wake()
-            with self._changed:
+            with self._lock:
                 rejections = self._batcher.finished(items, executor.index, self._clock())
                 self._idle.append(executor)
                 self._arm()
@@ -280,7 +281,7 @@ class Scheduler:
             self._reject(rejections)
 
     def _next(self) -> Task | None:
-        with self._changed:
+        with self._lock:
             while True:
                 if self._surplus:
                     self._surplus -= 1
@@ -332,7 +333,7 @@ class Scheduler:
             self._timer.call_at(0, wake)
 
     def _wake(self) -> None:
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()
 
 
