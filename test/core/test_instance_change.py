@@ -177,6 +177,17 @@ def test_an_unload_overtakes_a_change(serve: Serve, root: Path, backend: FakeBac
     finalized_once(backend.models)
 
 
+def test_what_is_retired_is_released_at_the_end(serve: Serve, backend: FakeBackend) -> None:
+    server = serve(m=fake(1, group(2)))
+    loaded(server, "m")
+    instances = server._lifecycle._leases.serving("m").instances  # type: ignore[attr-defined]
+    instances.retire(instances.executors[:1])
+    server.unload_model("m").result(TIMEOUT)
+    finalized_once(backend.models)
+    instances.release_retired()
+    finalized_once(backend.models)
+
+
 def test_a_change_that_fails_changes_nothing(
     serve: Serve, root: Path, backend: FakeBackend
 ) -> None:

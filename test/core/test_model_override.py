@@ -250,6 +250,15 @@ def test_overrides_do_not_close_a_circle(serve: Serve) -> None:
         load(server, "e", config=through("f"))
 
 
+def test_what_serves_does_not_close_a_circle_with_what_is_on_disk(serve: Serve, root: Path) -> None:
+    server = serve(a=fake(1), e=ONE, f=ensemble(step("e", "X:X", "Y:Y")))
+    loaded(server, "e", "f")
+    write_repository(root, {"e": ensemble(step("f", "X:X", "Y:Y")), "f": ONE})
+    with pytest.raises(TritonError, match="circle"):
+        loaded(server, "e")
+    loaded(server, "f", "e")
+
+
 def through(model: str) -> str:
     """An ensemble of one step."""
     tensor = {"data_type": "TYPE_FP32", "dims": [-1, 4]}
