@@ -8,6 +8,7 @@ from typing import Any
 
 from triton_ros.core.config_lines import PlacedError, placed
 from triton_ros.core.config_schema import enum_name, inside, schema, tensor_spec
+from triton_ros.core.config_shapes import check_dims
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.scheduling_config import (
     ControlKind,
@@ -125,6 +126,7 @@ def _state(message: Any) -> SequenceState:
         if not getattr(message, field):
             raise ConfigError(f"sequence_batching.state must specify '{field}'")
     spec = tensor_spec(message, message.input_name, "sequence_batching.state")
+    check_dims("sequence_batching.state", spec)
     if len(message.initial_state) > 1:
         raise ConfigError(
             f"initial_state field for state input '{message.input_name}' must contain exactly one"
@@ -149,4 +151,5 @@ def _initial_state(message: Any, state: TensorSpec) -> InitialState:
             " accepted: zero_data: true or data_file"
         )
     spec = tensor_spec(message, state.name, "initial_state of state")
+    check_dims("initial_state of state", spec)
     return InitialState(message.name, spec, inside("data_file", message))
