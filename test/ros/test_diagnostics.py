@@ -121,13 +121,13 @@ def test_a_load_says_how_far_it_is(tmp_path: Path) -> None:
     assert float(found["load_seconds"]) >= 0
     assert (ready.level, ready.message) == (OK, "READY")
     assert "load_stage" not in values(ready)
-    assert float(values(ready)["loaded_in_s"]) >= float(found["load_seconds"])
 
 
 def test_requests_that_wait_and_failures_by_reason(tmp_path: Path) -> None:
-    gate, outcomes = Gate("m"), Outcomes()
-    with serving(tmp_path, FakeBackend(gate), {"m": fake()}) as server:
+    gate, outcomes, backend = Gate("m"), Outcomes(), FakeBackend()
+    with serving(tmp_path, backend, {"m": fake()}) as server:
         loaded(server, "m")
+        backend.on_execute = gate
         server.submit(request("m"), outcomes)
         gate.wait_entered()
         token = Cancellation()
