@@ -120,7 +120,7 @@ def test_the_file_has_the_reshaped_dims() -> None:
     config = completed(text, signature({"x": ()}, {"y": (2, 2)}))
     assert config.max_batch_size == 4, "the reshaped rank says that there is a batch dim"
     assert config.input[0].spec.dims == (1,)
-    with pytest.raises(ConfigError, match=r"the configuration says 'y' FP32 \[2, 2\], the file has"):
+    with pytest.raises(ConfigError, match=r"the configuration says 'y' FP32 \[2, 2\], the file"):
         completed("max_batch_size: 2 " + text, signature({"x": ()}, {"y": (4,)}))
 
 

@@ -48,7 +48,7 @@ ensemble_scheduling step model_name input_map output_map key value model_warmup 
 random_data parameters string_value optimization"""
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([*WORDS.split(), "\n"]), max_size=25).map(" ".join))
 def test_random_words_of_the_language_are_refused_properly(text: str) -> None:
     parses_or_refuses(text)
@@ -88,7 +88,7 @@ def scalar(field: Any, random: Random) -> Any:
     }.get(field.type, random.randint(0 if unsigned else -1, 9))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**32))
 def test_random_messages_of_the_schema_are_read_or_refused(seed: int) -> None:
     message = fill(schema().ModelConfig(), Random(seed))
@@ -164,7 +164,7 @@ def test_a_damaged_configuration_is_refused_with_a_line_that_exists(
 # --- JSON ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.text(max_size=30)
     | st.recursive(
