@@ -322,8 +322,10 @@ def test_the_node_answers_while_a_model_loads_slowly(client: Client, repository:
     shutil.rmtree(repository / "heavy")
 
 
-def test_cleanup_during_a_load_answers_who_waits(client: Client, repository: Path) -> None:
-    write_model(repository / "heavier", SLOW_TO_LOAD)
+def test_cleanup_during_a_load_answers_who_waits(
+    client: Client, run: Run, repository: Path
+) -> None:
+    write_model(repository / "heavier", toy_detector(turns=100_000, warm_up=10))
     load = client.start_call(Trigger, "models/heavier/load", Trigger.Request())
     client.until_status("triton_ros: model heavier", lambda _, v: v["state"] == "LOADING", "loads")
     assert client.change_state("deactivate")
@@ -331,6 +333,8 @@ def test_cleanup_during_a_load_answers_who_waits(client: Client, repository: Pat
     client.until(load.done, "the load is answered")
     assert not load.result().success
     assert load.result().message == "model 'heavier': the node was cleaned up meanwhile"
+    # It goes on until its stage ends, and would slow down the tests that follow.
+    client.until(lambda: "model 'heavier' is not loaded: " in run.node.log, "the load has ended")
     shutil.rmtree(repository / "heavier")
     assert client.change_state("configure")
     assert client.change_state("activate")
