@@ -188,7 +188,7 @@ class OldestStrategy:
     """`StrategyOldest`: the oldest requests of active sequences make a dynamic batch."""
 
     max_candidate_sequences: int = 0
-    """Sequences an instance has at once; 0 means 1, as Triton has it."""
+    """Sequences an instance has at once; 0 means `max_batch_size`, as Triton has it."""
     preferred_batch_size: tuple[int, ...] = ()
     max_queue_delay_microseconds: int = 0
     preserve_ordering: bool = False
