@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from triton_ros.core.ensemble_booking import EnsembleBooking
+from triton_ros.core.ensemble_cache import EnsembleCache, Put
 from triton_ros.core.ensemble_flow import Graph
 from triton_ros.core.ensemble_gate import StepGate
 from triton_ros.core.ensemble_run import EnsembleRun, Errand, Host
@@ -21,6 +22,7 @@ from triton_ros.core.model import Interface, Model
 from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.payload import Item
 from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome
+from triton_ros.core.response_cache import ResponseCache
 from triton_ros.core.scheduling_config import EnsembleStep
 from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.timer import Timer
@@ -48,6 +50,7 @@ class EnsembleModel:
         clock: Clock,
         *,
         timer: Timer | None = None,
+        cache: ResponseCache | None = None,
     ) -> None:
         self.name = config.name
         self.version = version
@@ -57,6 +60,11 @@ class EnsembleModel:
         self._acquire = acquire
         self._release = release
         self._clock = clock
+        self._cache = (
+            EnsembleCache(cache, config.name, version)
+            if cache is not None and config.response_cache
+            else None
+        )
         limit = config.max_inflight_requests
         gates = [StepGate[Errand](limit, _launch) for _ in config.ensemble if limit]
         self._host = Host(config, version, clock, timer, gates)
@@ -102,9 +110,12 @@ class EnsembleModel:
     ) -> Item | None:
         booking = EnsembleBooking(request, self.version, self.statistics, self._clock)
         held: list[Model] = []
+        puts: list[Put] = []
 
         def finished(outcome: Outcome) -> None:
             self._give_back(held)
+            for put in puts:
+                put(outcome)
             booking.ended(outcome)
             done(outcome)
 
@@ -119,6 +130,14 @@ class EnsembleModel:
                     f"model '{self.name}' is decoupled: give the request an on_response"
                 )
             flow = graph.flow(request.outputs)
+            if self._cache is not None and not graph.decoupled:
+                outputs, put = self._cache.look(request)
+                if outputs is not None:
+                    self._give_back(held)
+                    done(booking.cached(self.name, self.version, request, outputs))
+                    return None
+                booking.missed()
+                puts.append(put)
         except TritonError as error:
             finished(error.within(f"in ensemble '{self.name}'"))
             return None
@@ -131,7 +150,9 @@ class EnsembleModel:
         return None
 
     def close(self) -> None:
-        """Nothing of its own to release."""
+        """Forget what was cached; there is nothing else of its own."""
+        if self._cache is not None:
+            self._cache.close()
 
     def _derive(self) -> None:
         """Become decoupled if a step's model is, and no longer if none is, as in Triton."""
@@ -150,6 +171,8 @@ class EnsembleModel:
         known = self._graph
         if known is None or any(a is not b for a, b in zip(known[0], configs, strict=True)):
             known = configs, Graph(self.config, models)
+            if self._cache is not None:
+                self._cache.renew()
             if known[1].decoupled != self.config.decoupled:
                 self.config = self.config.with_changes(decoupled=known[1].decoupled)
             self._graph = known

@@ -15,6 +15,7 @@ from triton_ros.core.execution import Clock
 from triton_ros.core.request import InferenceRequest, InferenceResponse, Outcome, Timing
 from triton_ros.core.response_times import ResponseTimes
 from triton_ros.core.statistics import StatisticsCollector
+from triton_ros.core.tensor import Array
 
 
 class EnsembleBooking:
@@ -41,6 +42,21 @@ class EnsembleBooking:
         self._begun = self._clock()
         if streams:
             self._responses = ResponseTimes(self._statistics)
+
+    def missed(self) -> None:
+        """The response cache did not have the answer."""
+        self._statistics.cache_missed(self._clock() - self._start)
+
+    def cached(
+        self, name: str, version: int, request: InferenceRequest, outputs: dict[str, Array]
+    ) -> InferenceResponse:
+        """The response cache had the answer: the response, entered in the books."""
+        now = self._clock()
+        self._statistics.cache_hit(now - self._start, now - self._start)
+        if self._trace is not None:
+            self._trace.tensors("TENSOR_BACKEND_OUTPUT", outputs)
+            self._trace.end(now)
+        return InferenceResponse(name, version, outputs, request.id, request.tag, cached=True)
 
     def responded(self, response: InferenceResponse) -> None:
         """One response of a decoupled ensemble, on its way to the receiver."""

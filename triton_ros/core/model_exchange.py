@@ -235,7 +235,15 @@ class ModelExchange:
         return versions
 
     def _ensemble(self, config: ModelConfig, version: int) -> EnsembleModel:
-        return EnsembleModel(config, version, self.leases.acquire, self.leases.release, self._clock)
+        return EnsembleModel(
+            config,
+            version,
+            self.leases.acquire,
+            self.leases.release,
+            self._clock,
+            timer=self._loader.timer,
+            cache=self._loader.cache,
+        )
 
     def _pull(self, config: ModelConfig, attempt: _Attempt) -> None:
         """Load the models of an ensemble's steps that are not ready, in this thread."""

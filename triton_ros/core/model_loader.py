@@ -90,21 +90,21 @@ class ModelLoader:
         cache: ResponseCache | None = None,
         make_calls: MakeCalls | None = None,
     ) -> None:
-        self._cache = cache
+        self.cache = cache
         self._make_calls = make_calls
         self._load_backend = load_backend
         self._load_processor = load_processor
         self._clock = clock
         self._options = options or ServerOptions()
         self._gpu_count = gpu_count
-        self._timer = Timer(clock)
+        self.timer = Timer(clock)
         self._meter = MemoryMeter()
         self._policies = parse_host_policies(self._options.host_policy)
         self._limiter = _limiter(self._options)
 
     def close(self) -> None:
         """Stop what the models shared; no model may serve any more."""
-        self._timer.close()
+        self.timer.close()
 
     def load(
         self, directory: ModelDirectory, config: ModelConfig, version: int, stage: Stage = no_stage
@@ -164,9 +164,9 @@ class ModelLoader:
         )
 
     def _cache_of(self, config: ModelConfig, version: int) -> ModelCache | None:
-        if self._cache is None or not config.response_cache:
+        if self.cache is None or not config.response_cache:
             return None
-        return self._cache.model(config.name, version)
+        return self.cache.model(config.name, version)
 
     def change_instances(
         self,
@@ -264,7 +264,7 @@ class ModelLoader:
                 working,
                 batcher,
                 self._clock,
-                self._timer,
+                self.timer,
                 self._limiter,
                 order_of(config),
             )

@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from triton_ros.core.config_json import config_json
 from triton_ros.core.errors import TritonError, UnavailableError
 from triton_ros.core.execution import Clock
 from triton_ros.core.load_progress import LoadProgress
@@ -255,8 +256,6 @@ class InferenceServer:
 
         Raises `NotFoundError` or `UnavailableError`.
         """
-        from triton_ros.core.config_json import config_json
-
         return config_json(self.describe(name, version).config)
 
     def describe(self, name: str, version: int = -1) -> ModelDescription:
