@@ -71,12 +71,18 @@ class ToyModel:
         self.statistics = StatisticsCollector()
         self.interface = Interface.of(config)
         self.labels: tuple[str, ...] = ()
+        self.output_labels: Mapping[str, tuple[str, ...]] = {}
         self.instance_count = 1
         self.pending = 0
         self.compute = compute
         self.parameters: dict[str, Parameter] = {}
         self.requests: list[InferenceRequest] = []
         self.held: list[tuple[InferenceRequest, Done]] = []
+
+    def infer_now(self, request: InferenceRequest) -> InferenceResponse | None:
+        return None
+
+    def retire(self) -> None: ...
 
     def submit(
         self, request: InferenceRequest, done: Done, *, inline: bool = False, fan_out: bool = False

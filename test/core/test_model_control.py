@@ -322,7 +322,7 @@ def test_what_is_abandoned_is_said(
     with caplog.at_level(logging.WARNING):
         server.close(0.05)
     assert "unload_m" in caplog.text
-    assert "{'m': 3}" in caplog.text
+    assert "requests running: 3 of m" in caplog.text
     gate.open()
     for done in outcomes:
         done.one()

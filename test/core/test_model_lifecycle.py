@@ -196,7 +196,11 @@ def test_a_reload_takes_new_versions_and_drops_old_ones(serve: Serve, root: Path
     ("toy", "kind", "message"),
     [
         (Toy(b"1", "\n\nmax_batch_sise: 4"), ConfigError, "m/config.pbtxt:3: 'max_batch_sise' is"),
-        (fake(1, "max_batch_size: -1"), ConfigError, "config.pbtxt:1: 'max_batch_size' must be non-neg"),
+        (
+            fake(1, "max_batch_size: -1"),
+            ConfigError,
+            "config.pbtxt:1: 'max_batch_size' must be non-neg",
+        ),
         (
             fake(1, "\nversion_policy { specific { versions: 9 } }"),
             ConfigError,

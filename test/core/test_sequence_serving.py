@@ -109,3 +109,14 @@ def test_iterative_requests_run_until_they_are_done(serve: Serve) -> None:
     with ThreadPoolExecutor(6) as pool:
         found = pool.map(lambda n: value(server.infer(request(0, n), TIMEOUT)), range(1, 7))
         assert list(found) == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_unload_does_not_wait_for_sequences_that_nobody_continues(serve: Serve) -> None:
+    hour = "max_sequence_idle_microseconds: 3600000000"
+    server = serve(sequence_model("sum", f"direct {{}} {STATE} {hour}", rows=1))
+    server.infer(request(1, 1, "s"), TIMEOUT)
+    waiting = Outcomes()
+    server.submit(request(2, 1, "s"), waiting)
+    name = request(1, 1).model_name
+    server.unload_model(name).result(TIMEOUT)
+    assert value(waiting.one()) == 101, "its turn came when nobody could go on with sequence 1"

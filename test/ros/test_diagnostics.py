@@ -169,10 +169,10 @@ def test_memory_and_cache_are_told_where_they_are_known() -> None:
         load_seconds=1.5,
     )
     interface = Interface((), ())
-    model = ModelDescription("m", 1, ModelConfig("m"), interface, (), 1, 0, counted)
+    model = ModelDescription("m", 1, ModelConfig("m"), interface, (), {}, 1, 0, counted)
     found = counters(model)
     assert (found["memory_cpu_0_bytes"], found["memory_gpu_1_bytes"]) == (1000, 5)
     assert (found["cache_hits"], found["cache_misses"]) == (3, 2)
     assert found["loaded_in_s"] == 1.5
-    model = ModelDescription("m", 1, ModelConfig("m"), interface, (), 1, 0, Statistics())
+    model = ModelDescription("m", 1, ModelConfig("m"), interface, (), {}, 1, 0, Statistics())
     assert not {name for name in counters(model) if name.startswith(("memory", "cache"))}

@@ -80,6 +80,10 @@ class Batcher(Protocol):
         """What waited too long by now: timeouts, deadlines, sequences that went idle."""
         ...
 
+    def retire(self, now_ns: int) -> None:
+        """No further item comes: what waits for others to come need not wait any more."""
+        ...
+
     def drain(self) -> list[Item]:
         """Everything that still waits; the queue is empty afterwards."""
         ...

@@ -82,6 +82,9 @@ class DynamicBatcher:
     def expire(self, now_ns: int) -> Rejections:
         return self._queue.expire(now_ns)
 
+    def retire(self, now_ns: int) -> None:
+        """A delay is short: what is queued waits it out."""
+
     def drain(self) -> list[Item]:
         return self._queue.drain()
 

@@ -8,7 +8,7 @@ mixture of two versions of a model.  `EnsembleRun` is a request's way through th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from triton_ros.core.ensemble_booking import EnsembleBooking
@@ -26,7 +26,7 @@ from triton_ros.core.response_cache import ResponseCache
 from triton_ros.core.scheduling_config import EnsembleStep
 from triton_ros.core.statistics import StatisticsCollector
 from triton_ros.core.timer import Timer
-from triton_ros.core.validation import check_inputs, check_outputs
+from triton_ros.core.validation import InputChecker, check_outputs
 
 T = TypeVar("T")
 Acquire = Callable[[str, int], Model]
@@ -51,12 +51,15 @@ class EnsembleModel:
         *,
         timer: Timer | None = None,
         cache: ResponseCache | None = None,
+        labels: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.name = config.name
         self.version = version
         self.config = config
         self.statistics = StatisticsCollector()
+        self.output_labels: Mapping[str, tuple[str, ...]] = labels or {}
         self.interface = Interface.of(config)
+        self._checker = InputChecker(config)
         self._acquire = acquire
         self._release = release
         self._clock = clock
@@ -120,7 +123,7 @@ class EnsembleModel:
             done(outcome)
 
         try:
-            rows = check_inputs(request, self.config)
+            rows = self._checker.rows(request)
             check_outputs(request, self.config)
             # one by one: those that were acquired are given back if a later one cannot be
             held.extend(self._acquire(s.model_name, s.model_version) for s in self.config.ensemble)
@@ -148,6 +151,9 @@ class EnsembleModel:
 
     def replace(self, old: Item, request: InferenceRequest, done: Done) -> Item | None:
         return None
+
+    def retire(self) -> None:
+        """Its requests wait for nobody else's."""
 
     def close(self) -> None:
         """Forget what was cached; there is nothing else of its own."""

@@ -51,17 +51,17 @@ def check_exchange(
 def _check(
     leases: ModelLeases, config: ModelConfig, name: str, models: Mapping[int, Model]
 ) -> None:
+    used: dict[str, Model] = {}
     try:
-        used: dict[str, Model] = {}
         for step in config.ensemble:
             if step.model_name != name:
                 model = leases.serving(step.model_name, step.model_version)
             else:
                 model = _version(name, models, step.model_version)
             used.setdefault(step.model_name, model)
-        check_plan(config, used)
     except TritonError as error:
         raise error.within(f"in ensemble '{config.name}'") from None
+    check_plan(config, used)
 
 
 def _version(name: str, models: Mapping[int, Model], version: int) -> Model:

@@ -186,9 +186,6 @@ class Executor:
             answers = split(outputs, batch, self._plan)
             for buffer in batch.pooled:
                 self._pool.give(buffer, outputs)
-            for index, item in enumerate(batch.items):
-                if item.state is not None:
-                    answers[index] = item.state.take(answers[index])
         except BaseException as error:
             reason = ours(error, self._plan.model)
             for item in batch.items:
@@ -200,7 +197,8 @@ class Executor:
         times = merged - start, computed - merged, end - computed
         self._statistics.executed(batch.rows, *times)
         for item, answer in zip(batch.items, answers, strict=True):
-            deliver(item, answer, Timing(start - item.offered_ns, *times, batch.rows))
+            timing = Timing(start - item.offered_ns, *times, batch.rows)
+            deliver(item, _without_state(item, answer), timing)
 
     def _merge(self, items: Sequence[Item]) -> Batch:
         if all(item.null for item in items):
@@ -214,3 +212,13 @@ class Executor:
     def _fail(self, item: Item, error: TritonError, start: int) -> None:
         if not item.null:
             deliver(item, error, Timing(queue_ns=start - item.offered_ns))
+
+
+def _without_state(item: Item, answer: dict[str, Array]) -> dict[str, Array] | TritonError:
+    """What of an item's answer is for the caller; a state that is refused is its item's error."""
+    if item.state is None:
+        return answer
+    try:
+        return item.state.take(answer)
+    except TritonError as error:
+        return error

@@ -9,7 +9,7 @@ element); both are answered through the same callback.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
@@ -57,6 +57,8 @@ class Model(Protocol):
     version: int
     config: ModelConfig
     statistics: StatisticsCollector
+    output_labels: Mapping[str, tuple[str, ...]]
+    """Class names of the raw outputs that have a `label_filename`."""
 
     @property
     def interface(self) -> Interface:
@@ -89,6 +91,10 @@ class Model(Protocol):
         """Let the request take the place of a waiting item; None if it is no longer waiting."""
         ...
 
+    def retire(self) -> None:
+        """It serves no longer: no new request comes."""
+        ...
+
     def close(self) -> None:
         """Finish what was submitted, then release everything.  Blocks."""
         ...
@@ -108,6 +114,7 @@ class BackedModel:
         statistics: StatisticsCollector,
         clock: Clock,
         cache: ModelCache | None = None,
+        output_labels: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.name = config.name
         self.version = version
@@ -115,6 +122,7 @@ class BackedModel:
         self.statistics = statistics
         self.clock = clock
         self.cache = cache
+        self.output_labels = output_labels or {}
         self.decoupled = config.decoupled
         self._scheduler = scheduler
         self.instances = InstancePool(scheduler, executors, backend_model)
@@ -224,6 +232,9 @@ class BackedModel:
         finally:
             if self.cache is not None:
                 self.cache.close()
+
+    def retire(self) -> None:
+        self._scheduler.retire()
 
     def _items(self, request: InferenceRequest, booking: Booking, fan_out: bool) -> Scattered:
         """The request's items; raises `TritonError` whatever is wrong with it."""

@@ -207,8 +207,9 @@ class ModelExchange:
         try:
             if source.config.is_ensemble:
                 self._pull(source.config, attempt)
+                labels = source.directory.labels(source.config)
                 for version in attempt.versions:
-                    build.add(self._ensemble(source.config, version))
+                    build.add(self._ensemble(source.config, version, labels))
             else:
                 stage = partial(self.progress.stage, name)
                 fill(build, self._loader, source, before, serving, attempt.versions, stage)
@@ -234,7 +235,9 @@ class ModelExchange:
             )
         return versions
 
-    def _ensemble(self, config: ModelConfig, version: int) -> EnsembleModel:
+    def _ensemble(
+        self, config: ModelConfig, version: int, labels: Mapping[str, tuple[str, ...]]
+    ) -> EnsembleModel:
         return EnsembleModel(
             config,
             version,
@@ -243,6 +246,7 @@ class ModelExchange:
             self._clock,
             timer=self._loader.timer,
             cache=self._loader.cache,
+            labels=labels,
         )
 
     def _pull(self, config: ModelConfig, attempt: _Attempt) -> None:
@@ -251,8 +255,8 @@ class ModelExchange:
         with self._lock:  # or another ensemble's unload could take them away meanwhile
             attempt.needed = Counter(steps)
             self._needed += attempt.needed
+        check_circle(config, self._read_config)
         try:
-            check_circle(config, self._read_config)
             for step in dict.fromkeys(steps):
                 if not self.leases.ready(step):
                     self.load(step, LoadOrder(explicit=False, always=False))
@@ -348,6 +352,8 @@ class ModelExchange:
         self.index.mark(name, gone, Event.UNLOAD)
 
         def drain() -> None:
+            for model in models.values():
+                model.retire()
             for model in models.values():
                 self.leases.wait_unused(model)
                 close_model(model)

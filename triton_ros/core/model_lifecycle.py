@@ -111,7 +111,11 @@ class ModelLifecycle:
         self._exchange.close()
         if left:
             running = self._leases.users()
-            _LOG.warning("abandoned at shutdown: %s; requests running: %s", left, running or "none")
+            _LOG.warning(
+                "abandoned at shutdown: %s; requests running: %s",
+                ", ".join(left),
+                ", ".join(f"{count} of {name}" for name, count in running.items()) or "none",
+            )
         else:
             self._loader.close()
         return left
@@ -130,6 +134,7 @@ class ModelLifecycle:
             self._options.repository_poll_secs,
             self._options.poll_quiet_secs,
             self._clock,
+            self._options.model_config_name,
         )
 
     def _submit(self, name: str, order: LoadOrder) -> Future[None]:

@@ -131,6 +131,7 @@ class ModelLoader:
                 backend_model = backend.load(config, version_dir)
             acquired.callback(backend_model.finalize)
             config = resolve_groups(self._complete(config, backend_model.signature), gpus)
+            labels = directory.labels(config)
             processor = self._load_processor(config, directory.path)
             wanted = self._places(config)
             instances = _instances(wanted, backend_model, acquired, stage)
@@ -151,6 +152,7 @@ class ModelLoader:
             statistics,
             self._clock,
             self._cache_of(config, version),
+            labels,
         )
 
     def _complete(self, config: ModelConfig, signature: Signature) -> ModelConfig:

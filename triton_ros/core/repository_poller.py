@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from triton_ros.core.errors import TritonError
@@ -61,6 +62,7 @@ class RepositoryPoller:
         poll_secs: float,
         quiet_secs: float,
         clock: Clock,
+        config_name: str = "",
     ) -> None:
         self._repository = repository
         self._load = load
@@ -68,6 +70,7 @@ class RepositoryPoller:
         self._poll_secs = poll_secs
         self._quiet_ns = round(quiet_secs * 1e9)
         self._clock = clock
+        self._config_name = config_name
         self._seen: dict[str, _Seen] = {}
         self._roots = {root: _identity(root) for root in repository.roots}
         self._missing: set[Path] = set()
@@ -174,7 +177,7 @@ class RepositoryPoller:
         if not _failed(seen) or self._succeeded <= seen.loads_before:
             return False
         try:
-            return self._repository.find(name).read_config().is_ensemble
+            return self._repository.find(name).read_config(self._config_name).is_ensemble
         except TritonError:
             return False
 
@@ -186,10 +189,12 @@ class RepositoryPoller:
 
     def _act(self, name: str, act: Act) -> Future[None] | None:
         try:
-            return act(name)
+            action = act(name)
         except TritonError as error:  # the server is closing
             _LOG.info("model '%s': %s", name, error)
             return None
+        action.add_done_callback(partial(_tell, name))
+        return action
 
     def _note_outcome(self, seen: _Seen) -> None:
         if seen.action and not _failed(seen):
@@ -247,3 +252,12 @@ def _identity(root: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return (found.st_dev, found.st_ino)
+
+
+def _tell(name: str, action: Future[None]) -> None:
+    if action.cancelled():
+        return
+    if error := action.exception():
+        _LOG.warning("model '%s': %s", name, error)
+    else:
+        _LOG.info("model '%s' follows its files", name)

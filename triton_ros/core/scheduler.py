@@ -17,7 +17,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from functools import partial
-from threading import TIMEOUT_MAX
+from queue import SimpleQueue
 from weakref import WeakMethod
 
 from triton_ros.core.batcher import Batcher, Rejections, Wait
@@ -25,6 +25,7 @@ from triton_ros.core.errors import CancelledError, UnavailableError
 from triton_ros.core.execution import Clock, Executor, deliver
 from triton_ros.core.host_policy import enter
 from triton_ros.core.ordered_delivery import OrderedDelivery
+from triton_ros.core.parking import Parking, Spot, call, wait
 from triton_ros.core.payload import Item
 from triton_ros.core.policy_queue import refusal
 from triton_ros.core.rate_limiter import Grant, RateLimiter, Wakes
@@ -56,7 +57,9 @@ class Scheduler:
         self._limiter = limiter
         self._order = order
         self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        self._returned = threading.Condition(self._lock)
+        """Told when an instance came back that `remove` or `stop` waits for."""
+        self._parking = Parking()
         self._executors: list[Executor] = []
         self._idle: list[Executor] = []
         self._threads: list[threading.Thread] = []
@@ -65,7 +68,7 @@ class Scheduler:
         self._armed_ns: int | None = None
         self._stopping = False
         due = WeakMethod(self._on_due)  # a far deadline must not keep an unloaded model alive
-        self._due_call = lambda: (call := due()) and call()
+        self._due_call = lambda: (expire := due()) and expire()
         self.add(executors)
 
     @property
@@ -107,20 +110,27 @@ class Scheduler:
         with self._lock:
             self._executors = [e for e in self._executors if e not in executors]
             self._surplus += len(executors)
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: all(e in self._idle for e in executors))
+            call(self._parking.take_all())
+            self._returned.wait_for(lambda: all(e in self._idle for e in executors))
             self._idle = [e for e in self._idle if e not in executors]
         self._leave(executors)
+
+    def retire(self) -> None:
+        """No new request comes any more; those that were submitted are still answered."""
+        with self._lock:
+            self._batcher.retire(self._clock())
+            self._arm()
+            call(self._parking.take_all())
 
     def stop(self) -> None:
         """Finish what is queued and running, then end the threads.  Returns when they ended."""
         with self._lock:
             self._stopping = True
-            self._changed.notify_all()
+            call(self._parking.take_all())
         for thread in list(self._threads):
             thread.join()
-        with self._changed:  # a borrowed instance may still be running in its caller's thread
-            self._changed.wait_for(lambda: len(self._idle) == len(self._executors))
+        with self._lock:  # a borrowed instance may still be running in its caller's thread
+            self._returned.wait_for(lambda: len(self._idle) == len(self._executors))
             executors = list(self._executors)
         self._leave(executors)
 
@@ -148,8 +158,10 @@ class Scheduler:
                 self._note_caller(item)
                 rejections += self._batcher.offer(item, now)
             self._arm()
-            self._changed.notify(len(items))
-        self._reject(rejections)
+            spots = self._parking.take(len(items))
+        call(spots)
+        if rejections:
+            self._reject(rejections)
 
     def replace(self, old: Item, new: Item) -> bool:
         """Let `new` run in the place of `old`, which is answered as cancelled.
@@ -167,7 +179,7 @@ class Scheduler:
             if self._order is not None:
                 self._order.wrap(new)
             self._arm()
-            self._changed.notify()  # with another key, it may close the batch before it
+            call(self._parking.take(1))  # with another key, it may close the batch before it
         self._reject([(old, CancelledError("superseded by a newer request"))])
         return True
 
@@ -177,7 +189,7 @@ class Scheduler:
             if not self._batcher.remove(item):
                 return
             self._arm()  # the rest of its sequence may have to be answered, too
-            self._changed.notify()
+            call(self._parking.take(1))
         self._reject([(item, CancelledError("request was cancelled"))])
 
     def run_inline(self, item: Item) -> bool:
@@ -214,9 +226,9 @@ class Scheduler:
         with self._lock:
             self._idle.append(executor)
             if self._stopping or executor not in self._executors:
-                self._changed.notify_all()  # `stop` or `remove` waits for it
-            elif len(self._batcher):
-                self._changed.notify()
+                self._returned.notify_all()
+            spots = self._parking.take(1) if len(self._batcher) or self._stopping else []
+        call(spots)
 
     def _watch(self, item: Item) -> None:
         """Before the item is offered, which refuses what is cancelled already."""
@@ -236,7 +248,7 @@ class Scheduler:
         with self._lock:
             if not self._batcher.reschedule(item, self._clock()):
                 return False
-            self._changed.notify()
+            call(self._parking.take(1))
         return True
 
     # time ------------------------------------------------------------------------------------
@@ -253,15 +265,15 @@ class Scheduler:
             self._armed_ns = None
             rejections = self._batcher.expire(self._clock())
             self._arm()
-            self._changed.notify_all()
+            call(self._parking.take_all())
         self._reject(rejections)
 
     # instance threads ------------------------------------------------------------------------
 
     def _work(self) -> None:
+        spot: Spot = SimpleQueue()
         policy = None
-        rejections: Rejections = []
-        while (task := self._next()) is not None:
+        while (task := self._next(spot)) is not None:
             executor, items, grant = task
             if executor.host_policy is not policy:
                 policy = executor.host_policy
@@ -272,34 +284,42 @@ class Scheduler:
                 _LOG.exception("model '%s': an instance was interrupted", self._name)
             for wake in self._limiter.finish(grant) if grant and self._limiter else ():
                 wake()
-            with self._lock:
-                rejections = self._batcher.finished(items, executor.index, self._clock())
-                self._idle.append(executor)
-                self._arm()
-                if self._batcher.per_instance or executor not in self._executors:
-                    self._changed.notify_all()
+            self._finished(executor, items)
+
+    def _finished(self, executor: Executor, items: Sequence[Item]) -> None:
+        with self._lock:
+            rejections = self._batcher.finished(items, executor.index, self._clock())
+            self._idle.append(executor)
+            self._arm()
+            if self._batcher.per_instance:
+                call(self._parking.take_all())
+            if executor not in self._executors:
+                self._returned.notify_all()
+        if rejections:
             self._reject(rejections)
 
-    def _next(self) -> Task | None:
-        with self._lock:
-            while True:
+    def _next(self, spot: Spot) -> Task | None:
+        while True:
+            with self._lock:
+                self._parking.leave(spot)
                 if self._surplus:
                     self._surplus -= 1
                     self._threads.remove(threading.current_thread())
-                    self._changed.notify_all()
+                    self._returned.notify_all()
                     return None
                 task = self._pull()
                 if not isinstance(task, Wait):
                     return task
                 if self._stopping and not len(self._batcher):
+                    call(self._parking.take_all())
                     return None
-                timeout = task.seconds
-                self._changed.wait(None if timeout is None else min(timeout, TIMEOUT_MAX))
+                self._parking.enter(spot)
+            wait(spot, task.seconds)
 
     def _pull(self) -> Task | Wait:
         """Under the lock: the next batch and the instance for it."""
         now = self._clock()
-        wait = Wait()
+        soonest = Wait()
         for executor in reversed(self._idle):
             if executor not in self._executors:
                 continue
@@ -320,10 +340,10 @@ class Scheduler:
                 return executor, batch, grant
             if grant and self._limiter:
                 self._soon(self._limiter.finish(grant, executed=False))
-            wait = _sooner(wait, batch)
+            soonest = _sooner(soonest, batch)
             if not self._batcher.per_instance:
                 break
-        return wait
+        return soonest
 
     def _lenders(self) -> list[Grant]:
         return [grant for caller in self._called.values() for grant in caller.grants]
@@ -334,7 +354,7 @@ class Scheduler:
 
     def _wake(self) -> None:
         with self._lock:
-            self._changed.notify_all()
+            call(self._parking.take_all())
 
 
 def _sooner(a: Wait, b: Wait) -> Wait:

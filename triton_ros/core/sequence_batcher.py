@@ -74,6 +74,7 @@ class SequenceBatcher:
         self._dues = Dues(batching.max_sequence_idle_microseconds * 1000)
         self._slots = Slots(instances, self._strategy.slots)
         self._refused: Rejections = []
+        self._retiring = False
         self._waiting = 0
         self._orders = count()
         self._made_up = count()
@@ -123,6 +124,13 @@ class SequenceBatcher:
             return False
         entry.again = True
         return True
+
+    def retire(self, now_ns: int) -> None:
+        """Sequences go on as long as something of theirs waits; the slots of others are free."""
+        self._retiring = True
+        for lane in self._slots.lanes():
+            self._settle(lane)
+        self._deal(now_ns)
 
     def drain(self) -> list[Item]:
         lanes = self._slots.lanes()
@@ -283,7 +291,7 @@ class SequenceBatcher:
         """After something left the lane: its slot is free, or it is idle from now on."""
         if lane.queue or lane.running:
             return
-        if lane.closed or lane.instance is None:
+        if lane.closed or lane.instance is None or self._retiring:
             self._slots.release(lane)
         else:
             lane.idle_ns = now_ns

@@ -68,6 +68,7 @@ class ModelDescription:
     config: ModelConfig
     interface: Interface
     labels: tuple[str, ...]
+    output_labels: Mapping[str, tuple[str, ...]]
     instance_count: int
     pending: int
     statistics: Statistics
@@ -271,6 +272,7 @@ class InferenceServer:
                 model.config,
                 model.interface,
                 model.labels,
+                model.output_labels,
                 model.instance_count,
                 model.pending,
                 model.statistics.snapshot(),
