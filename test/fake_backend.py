@@ -19,8 +19,8 @@ import numpy as np
 from toy_models import Toy, write_repository
 
 from triton_ros.core.backend import Signature
+from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.errors import InvalidArgumentError
-from triton_ros.core.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.processing import Work
 from triton_ros.core.request import InferenceRequest, InferenceResponse, Outcome
 from triton_ros.core.server import InferenceServer

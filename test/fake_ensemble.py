@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from triton_ros.core.ensemble import EnsembleModel
+from triton_ros.core.config.model_config import InputConfig, ModelConfig, OutputConfig
+from triton_ros.core.config.scheduling_config import EnsembleStep
+from triton_ros.core.ensemble.ensemble import EnsembleModel
 from triton_ros.core.errors import NotFoundError, TritonError
 from triton_ros.core.model import Interface
-from triton_ros.core.model_config import InputConfig, ModelConfig, OutputConfig
 from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Parameter, Timing
-from triton_ros.core.scheduling_config import EnsembleStep
-from triton_ros.core.statistics import StatisticsCollector
+from triton_ros.core.telemetry.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array, TensorSpec
 
 Compute = Callable[[InferenceRequest], Mapping[str, Array] | TritonError]

@@ -19,12 +19,12 @@ from fake_backend import TIMEOUT, Outcomes, Source, row
 from toy_models import Toy
 
 from triton_ros.core.backend import ExecutionRequest, ModelCalls, Signature
+from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.errors import InvalidArgumentError
-from triton_ros.core.execution import Executor
-from triton_ros.core.model_config import InstanceGroup, ModelConfig
-from triton_ros.core.payload import Item
+from triton_ros.core.execution.executor import Executor
+from triton_ros.core.execution.payload import Item
 from triton_ros.core.request import InferenceRequest, Timing
-from triton_ros.core.statistics import StatisticsCollector
+from triton_ros.core.telemetry.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array, TensorSpec
 
 FILE = "model.requests"

@@ -15,12 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from triton_ros.core.batcher import Rejections, Wait
-from triton_ros.core.errors import TritonError
-from triton_ros.core.model_config import InputConfig, ModelConfig, OutputConfig
-from triton_ros.core.payload import Item, item_key
-from triton_ros.core.request import InferenceRequest
-from triton_ros.core.scheduling_config import (
+from triton_ros.core.config.model_config import InputConfig, ModelConfig, OutputConfig
+from triton_ros.core.config.scheduling_config import (
     ControlKind,
     DirectStrategy,
     OldestStrategy,
@@ -28,7 +24,11 @@ from triton_ros.core.scheduling_config import (
     SequenceControl,
     SequenceState,
 )
-from triton_ros.core.sequence_batcher import SequenceBatcher
+from triton_ros.core.errors import TritonError
+from triton_ros.core.execution.payload import Item, item_key
+from triton_ros.core.request import InferenceRequest
+from triton_ros.core.scheduling.batcher import Rejections, Wait
+from triton_ros.core.scheduling.sequence_batcher import SequenceBatcher
 from triton_ros.core.tensor import Array, TensorSpec
 
 MODEL = "M"

@@ -20,7 +20,7 @@ import numpy as np
 from toy_models import Toy
 
 from triton_ros.core.backend import ExecutionRequest, ModelCalls, Signature
-from triton_ros.core.model_config import InstanceGroup, ModelConfig
+from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.tensor import Array, TensorSpec
 
 FILE = "model.fake"

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 
-from triton_ros.core.batcher import Wait
-from triton_ros.core.payload import Item
-from triton_ros.core.scheduling_config import DynamicBatching, QueuePolicy, TimeoutAction
+from triton_ros.core.config.scheduling_config import DynamicBatching, QueuePolicy, TimeoutAction
+from triton_ros.core.execution.payload import Item
+from triton_ros.core.scheduling.batcher import Wait
 
 Answers = list[tuple[Item, str]]
 """Who is given up, and the message."""

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from triton_ros.core.batcher import Rejections
-from triton_ros.core.payload import Item
-from triton_ros.core.policy_queue import PolicyQueue
+from triton_ros.core.config.scheduling_config import DynamicBatching, QueuePolicy
+from triton_ros.core.execution.payload import Item
 from triton_ros.core.request import InferenceRequest
-from triton_ros.core.scheduling_config import DynamicBatching, QueuePolicy
+from triton_ros.core.scheduling.batcher import Rejections
+from triton_ros.core.scheduling.policy_queue import PolicyQueue
 
 US = 1000
 """Nanoseconds."""

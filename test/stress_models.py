@@ -21,7 +21,7 @@ from triton_ros.core.backend import (
     RequestInstance,
     Signature,
 )
-from triton_ros.core.model_config import InstanceGroup, ModelConfig
+from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.request import InferenceRequest
 from triton_ros.core.tensor import Array, TensorSpec
 

@@ -49,9 +49,19 @@ LAYERS = {
         frozenset({"core", "vision", "ros"}),
     ),
 }
+CORE = {
+    "config": {"control", "ensemble", "execution", "scheduling", "telemetry"},
+    "telemetry": {"config", "control", "ensemble", "execution", "scheduling"},
+    "scheduling": {"control", "ensemble", "model", "server"},
+    "execution": {"control", "ensemble", "model", "server"},
+    "ensemble": {"control", "server"},
+    "control": {"server"},
+}
+"""What the parts of core do not know: values first, then who runs them, then who loads them."""
+
 EXTRA = {
-    "core/config_pbtxt.py": ("google.protobuf", "tritonclient.grpc.model_config_pb2"),
-    "core/config_json.py": ("google.protobuf",),
+    "core/config/config_pbtxt.py": ("google.protobuf", "tritonclient.grpc.model_config_pb2"),
+    "core/config/config_json.py": ("google.protobuf",),
 }
 """Modules that one file alone may import, beyond its layer."""
 
@@ -114,7 +124,7 @@ def test_package_follows_the_table() -> None:
         ("core/a.py", "from triton_ros.ros import node"),
         ("core/a.py", "from ..backends import registry"),
         ("core/a.py", "from triton_ros.main import main"),
-        ("core/config_pbtxt.py", "import tritonclient.http"),
+        ("core/config/config_pbtxt.py", "import tritonclient.http"),
         ("core/sub/a.py", "from ...vision import image"),
         ("backends/onnxruntime.py", "import onnxruntime"),
         ("backends/a.py", "def f():\n    import onnxruntime\n    import torch"),
@@ -145,9 +155,9 @@ def test_planted_violations_are_seen(path: str, source: str) -> None:
         ("main.py", "import rclpy, onnxruntime\nfrom triton_ros.backends import registry"),
         ("core/a.py", "import numpy as np\nfrom triton_ros.core.errors import TritonError"),
         ("core/a.py", "from .errors import TritonError"),
-        ("core/config_pbtxt.py", "def f():\n    from google.protobuf import text_format"),
+        ("core/config/config_pbtxt.py", "def f():\n    from google.protobuf import text_format"),
         (
-            "core/config_pbtxt.py",
+            "core/config/config_pbtxt.py",
             "def f():\n    from tritonclient.grpc.model_config_pb2 import ModelConfig",
         ),
         ("backends/a.py", "def f():\n    import onnxruntime\n    from onnxruntime import x"),
@@ -158,3 +168,14 @@ def test_planted_violations_are_seen(path: str, source: str) -> None:
 )
 def test_what_the_table_allows(path: str, source: str) -> None:
     assert violations(path, source) == []
+
+
+@pytest.mark.parametrize("part", CORE)
+def test_parts_of_core_do_not_know_those_above_them(part: str) -> None:
+    files = sorted((PACKAGE / "core" / part).glob("*.py"))
+    assert len(files) > 1
+    for file in files:
+        for found in imports(file.read_text(), f"triton_ros.core.{part}"):
+            names = found.module.split(".")
+            above = names[:2] == ["triton_ros", "core"] and names[2] in CORE[part]
+            assert not above, f"{file.name}:{found.line} imports {found.module}"

@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from triton_ros.core.trace import Trace
-from triton_ros.core.trace_file import Entry
-from triton_ros.core.trace_settings import TraceLevel, TraceSettings
-from triton_ros.core.tracer import Tracer
+from triton_ros.core.telemetry.trace import Trace
+from triton_ros.core.telemetry.trace_file import Entry
+from triton_ros.core.telemetry.trace_settings import TraceLevel, TraceSettings
+from triton_ros.core.telemetry.tracer import Tracer
 
 BOTH = TraceLevel.TIMESTAMPS | TraceLevel.TENSORS
 

@@ -21,6 +21,7 @@ from toy_models import Toy, write_model
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.core.backend import Backend, BackendModel, ModelInstance
+from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.errors import (
     ConfigError,
     InternalError,
@@ -28,7 +29,6 @@ from triton_ros.core.errors import (
     NotFoundError,
     UnsupportedError,
 )
-from triton_ros.core.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.tensor import DATATYPES, numpy_dtype
 
 

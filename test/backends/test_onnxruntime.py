@@ -19,13 +19,13 @@ from onnx import helper
 from toy_models import Toy, onnx_model, write_model
 
 from triton_ros.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeModel, session_options
+from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.errors import (
     ConfigError,
     InternalError,
     InvalidArgumentError,
     UnsupportedError,
 )
-from triton_ros.core.model_config import InstanceGroup, InstanceKind, ModelConfig
 
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
 
@@ -94,7 +94,7 @@ def test_three_threads_are_two_more_than_the_caller(tmp_path: Path) -> None:
     code = (
         "import os, pathlib\n"
         "from triton_ros.backends.onnxruntime import OnnxRuntimeBackend\n"
-        "from triton_ros.core.model_config import ModelConfig\n"
+        "from triton_ros.core.config.model_config import ModelConfig\n"
         "backend = OnnxRuntimeBackend()\n"
         "def threads(count):\n"
         "    config = ModelConfig('toy', parameters={'intra_op_thread_count': count})\n"

@@ -13,8 +13,8 @@ import toy_tflite
 from toy_models import Toy, write_model
 
 from triton_ros.backends.tflite import TfliteBackend, TfliteModel
+from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.errors import ConfigError, InvalidArgumentError
-from triton_ros.core.model_config import InstanceGroup, ModelConfig
 
 X = np.arange(4, dtype=np.float32).reshape(1, 4)
 

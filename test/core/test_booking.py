@@ -26,12 +26,12 @@ from fake_backend import (
 from fake_requests import FakeRequestBackend, behaving
 from toy_models import Toy, write_repository
 
+from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import InternalError, TritonError, UnsupportedError
-from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.request import Cancellation, InferenceRequest, InferenceResponse
 from triton_ros.core.server import InferenceServer
 from triton_ros.core.server_options import ServerOptions
-from triton_ros.core.statistics import FailureReason, Statistics
+from triton_ros.core.telemetry.statistics import FailureReason, Statistics
 
 DECOUPLED = "max_batch_size: 4 model_transaction_policy { decoupled: true }"
 ONE = "max_batch_size: 4 instance_group { count: 1 }"

@@ -25,13 +25,13 @@ from fake_backend import (
     value,
 )
 
+from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import (
     CancelledError,
     InternalError,
     InvalidArgumentError,
     TritonError,
 )
-from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.request import InferenceRequest, InferenceResponse
 from triton_ros.core.server import InferenceServer
 

@@ -26,7 +26,7 @@ from toy_models import write_repository
 
 from triton_ros.core.booking import Booking
 from triton_ros.core.errors import Code, TritonError
-from triton_ros.core.payload import Item
+from triton_ros.core.execution.payload import Item
 from triton_ros.core.request import Cancellation, InferenceRequest, InferenceResponse, Outcome
 from triton_ros.core.server import InferenceServer
 from triton_ros.core.server_options import ServerOptions

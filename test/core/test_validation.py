@@ -12,15 +12,15 @@ from fake_backend import Source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from triton_ros.core.errors import InvalidArgumentError, TritonError
-from triton_ros.core.model_config import InputConfig, ModelConfig, OutputConfig
-from triton_ros.core.request import InferenceRequest
-from triton_ros.core.scheduling_config import (
+from triton_ros.core.config.model_config import InputConfig, ModelConfig, OutputConfig
+from triton_ros.core.config.scheduling_config import (
     ControlKind,
     SequenceBatching,
     SequenceControl,
     SequenceState,
 )
+from triton_ros.core.errors import InvalidArgumentError, TritonError
+from triton_ros.core.request import InferenceRequest
 from triton_ros.core.tensor import TensorSpec
 from triton_ros.core.validation import (
     InputChecker,

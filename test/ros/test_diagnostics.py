@@ -24,13 +24,13 @@ from ros_client import values
 from toy_models import Toy, onnx_identity, write_repository
 
 from triton_ros.backends.registry import BackendRegistry
+from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import TritonError
-from triton_ros.core.memory_usage import MemoryUsage
 from triton_ros.core.model import Interface
-from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.request import Cancellation, InferenceRequest
 from triton_ros.core.server import InferenceServer, ModelDescription
-from triton_ros.core.statistics import Duration, Statistics
+from triton_ros.core.telemetry.memory_usage import MemoryUsage
+from triton_ros.core.telemetry.statistics import Duration, Statistics
 from triton_ros.ros.diagnostics import counters, model_statuses, node_status, stream_status
 from triton_ros.ros.stream_statistics import StreamSnapshot
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from triton_ros.core.model_config import InputConfig, ModelConfig, OutputConfig
+from triton_ros.core.config.model_config import InputConfig, ModelConfig, OutputConfig
 from triton_ros.core.tensor import Array, TensorSpec
 from triton_ros.vision.processor import VisionProcessor, load_processor
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from triton_ros.core.config_pbtxt import read_config
-from triton_ros.core.model_config import InputConfig, ModelConfig, OutputConfig
+from triton_ros.core.config.config_pbtxt import read_config
+from triton_ros.core.config.model_config import InputConfig, ModelConfig, OutputConfig
 from triton_ros.core.tensor import TensorSpec
 from triton_ros.vision.processor import load_processor
 

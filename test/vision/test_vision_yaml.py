@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from triton_ros.core.config.model_config import ModelConfig
+from triton_ros.core.config.scheduling_config import EnsembleStep
 from triton_ros.core.errors import ConfigError
-from triton_ros.core.model_config import ModelConfig
-from triton_ros.core.scheduling_config import EnsembleStep
 from triton_ros.vision.processor import load_processor
 
 GOOD = """\

@@ -28,8 +28,8 @@ from triton_ros.backends.support import (
     released,
 )
 from triton_ros.core.backend import Signature
+from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.errors import InternalError, InvalidArgumentError, UnsupportedError
-from triton_ros.core.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.tensor import Array, TensorSpec
 
 _DATATYPES = {

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from triton_ros.core.backend import Signature
+from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import (
     ConfigError,
     InternalError,
@@ -18,7 +19,6 @@ from triton_ros.core.errors import (
     UnsupportedError,
     missing_package,
 )
-from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.tensor import Array, TensorSpec, datatype_of
 
 

@@ -34,6 +34,7 @@ from triton_ros.backends.support import (
     released,
 )
 from triton_ros.core.backend import Signature
+from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.errors import (
     ConfigError,
     InternalError,
@@ -41,7 +42,6 @@ from triton_ros.core.errors import (
     TritonError,
     UnsupportedError,
 )
-from triton_ros.core.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.tensor import Array, TensorSpec, datatype_of
 
 _FAILURES = (RuntimeError, ValueError)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.errors import TritonError
-from triton_ros.core.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Parameter
 from triton_ros.core.tensor import Array, TensorSpec
 

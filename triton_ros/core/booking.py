@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from triton_ros.core.errors import TritonError
-from triton_ros.core.execution import Clock
+from triton_ros.core.execution.executor import Clock
 from triton_ros.core.request import (
     Done,
     InferenceRequest,
@@ -22,8 +22,8 @@ from triton_ros.core.request import (
     Timing,
 )
 from triton_ros.core.response_cache import ModelCache
-from triton_ros.core.response_times import ResponseTimes
-from triton_ros.core.statistics import StatisticsCollector
+from triton_ros.core.telemetry.response_times import ResponseTimes
+from triton_ros.core.telemetry.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array
 
 Outputs = dict[str, Array]

@@ -18,18 +18,18 @@ import numpy as np
 
 from triton_ros.core.backend import BackendModel
 from triton_ros.core.booking import Booking, Finish, Outputs
+from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import CancelledError, InternalError, TritonError, UnsupportedError
-from triton_ros.core.execution import Clock, Executor
-from triton_ros.core.fan_out import Gather, gather_rows, scatter_rows
-from triton_ros.core.instance_pool import InstancePool
+from triton_ros.core.execution.executor import Clock, Executor
+from triton_ros.core.execution.fan_out import Gather, gather_rows, scatter_rows
+from triton_ros.core.execution.payload import Item, ItemDone, item_key
 from triton_ros.core.model_calls import refuse_circular
-from triton_ros.core.model_config import ModelConfig
-from triton_ros.core.payload import Item, ItemDone, item_key
 from triton_ros.core.processing import Processor
 from triton_ros.core.request import Done, InferenceRequest, InferenceResponse
 from triton_ros.core.response_cache import ModelCache
-from triton_ros.core.scheduler import Scheduler
-from triton_ros.core.statistics import StatisticsCollector
+from triton_ros.core.scheduling.instance_pool import InstancePool
+from triton_ros.core.scheduling.scheduler import Scheduler
+from triton_ros.core.telemetry.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array, Tensors, TensorSpec, materialize
 from triton_ros.core.validation import InputChecker, check_outputs, check_wanted
 

@@ -24,18 +24,23 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from triton_ros.core.config_json import config_json
+from triton_ros.core.config.config_json import config_json
+from triton_ros.core.config.model_config import ModelConfig
+from triton_ros.core.control.load_progress import LoadProgress
+from triton_ros.core.control.model_lifecycle import ModelLifecycle
+from triton_ros.core.control.model_loader import (
+    LoadBackend,
+    LoadProcessor,
+    ModelLoader,
+    no_processor,
+)
+from triton_ros.core.control.model_repository import ModelRepository
+from triton_ros.core.control.model_state import IndexEntry
 from triton_ros.core.errors import TritonError, UnavailableError
-from triton_ros.core.execution import Clock
-from triton_ros.core.load_progress import LoadProgress
+from triton_ros.core.execution.executor import Clock
+from triton_ros.core.execution.payload import Item
 from triton_ros.core.model import Interface, Model
 from triton_ros.core.model_calls import ServerCalls
-from triton_ros.core.model_config import ModelConfig
-from triton_ros.core.model_lifecycle import ModelLifecycle
-from triton_ros.core.model_loader import LoadBackend, LoadProcessor, ModelLoader, no_processor
-from triton_ros.core.model_repository import ModelRepository
-from triton_ros.core.model_state import IndexEntry
-from triton_ros.core.payload import Item
 from triton_ros.core.request import (
     Cancellation,
     Done,
@@ -45,10 +50,10 @@ from triton_ros.core.request import (
 )
 from triton_ros.core.response_cache import ResponseCache
 from triton_ros.core.server_options import ServerOptions
-from triton_ros.core.statistics import Statistics
-from triton_ros.core.trace_file import TraceFiles
-from triton_ros.core.trace_settings import TraceSettings
-from triton_ros.core.tracer import Tracer
+from triton_ros.core.telemetry.statistics import Statistics
+from triton_ros.core.telemetry.trace_file import TraceFiles
+from triton_ros.core.telemetry.trace_settings import TraceSettings
+from triton_ros.core.telemetry.tracer import Tracer
 
 
 @dataclass(frozen=True, slots=True)

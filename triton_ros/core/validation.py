@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy import ndarray
 
+from triton_ros.core.config.model_config import InputConfig, ModelConfig
 from triton_ros.core.errors import InvalidArgumentError
-from triton_ros.core.model_config import InputConfig, ModelConfig
 from triton_ros.core.request import InferenceRequest
 from triton_ros.core.tensor import Array, Tensor, Tensors, datatype_of, numpy_dtype
 

@@ -13,10 +13,10 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from std_msgs.msg import Header
 
+from triton_ros.core.control.model_state import IndexEntry, ModelState
 from triton_ros.core.errors import TritonError
-from triton_ros.core.model_state import IndexEntry, ModelState
 from triton_ros.core.server import InferenceServer, ModelDescription
-from triton_ros.core.statistics import Duration
+from triton_ros.core.telemetry.statistics import Duration
 from triton_ros.ros.stream_statistics import StreamSnapshot
 
 OK, WARN, ERROR = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)

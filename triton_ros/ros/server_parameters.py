@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from triton_ros.core.errors import ConfigError
-from triton_ros.core.host_policy import parse_host_policies
-from triton_ros.core.rate_limiter import parse_resources
+from triton_ros.core.scheduling.host_policy import parse_host_policies
+from triton_ros.core.scheduling.rate_limiter import parse_resources
 from triton_ros.core.server_options import ModelControlMode, ServerOptions
 from triton_ros.ros.parameter_spec import Spec, entries
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from triton_ros.core.model_repository import ModelRepository
+from triton_ros.core.control.model_repository import ModelRepository
 from triton_ros.core.server import InferenceServer
 from triton_ros.core.server_options import ModelControlMode, ServerOptions
 from triton_ros.ros.interrupt import Interrupt

@@ -14,8 +14,8 @@ from sensor_msgs.msg import Image as ImageMessage
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo, VisionInfo
 
+from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import TritonError
-from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.server import InferenceServer
 from triton_ros.ros import conversions
 from triton_ros.ros.guarded_publisher import GuardedPublisher

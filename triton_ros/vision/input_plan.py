@@ -31,7 +31,7 @@ from typing import cast
 
 import numpy as np
 
-from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.tensor import Array, TensorSpec
 from triton_ros.vision.encodings import Order
 from triton_ros.vision.geometry import RESIZES, Geometry, Resize, fit, limited_size

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import ConfigError
-from triton_ros.core.model_config import ModelConfig
 from triton_ros.vision.yaml_fields import Fields
 
 

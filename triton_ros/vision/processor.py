@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import ConfigError, InvalidArgumentError
-from triton_ros.core.model_config import ModelConfig
 from triton_ros.core.processing import Work
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array, Tensors, TensorSpec, materialize

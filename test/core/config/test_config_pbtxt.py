@@ -1,0 +1,258 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""config.pbtxt: what is read, what is refused with file and line, and nothing else ever raised."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from triton_ros.core.config.config_pbtxt import parse_config, read_config
+from triton_ros.core.config.config_schema import schema, supported_fields
+from triton_ros.core.config.model_config import (
+    InputConfig,
+    InstanceGroup,
+    InstanceKind,
+    ModelConfig,
+    OutputConfig,
+    VersionPolicy,
+    VersionPolicyKind,
+    WarmupSample,
+)
+from triton_ros.core.config.scheduling_config import DynamicBatching, EnsembleStep, QueuePolicy
+from triton_ros.core.errors import ConfigError
+from triton_ros.core.tensor import TensorSpec
+
+WHOLE = """
+name: "m"
+backend: "onnxruntime"
+max_batch_size: 8
+input { name: "x" data_type: TYPE_FP32 dims: [ -1, 4 ] }
+input [ { name: "s" data_type: TYPE_STRING dims: 1 optional: true } ]
+output { name: "y" data_type: TYPE_INT64 dims: 1 label_filename: "labels.txt" }
+instance_group [ { count: 2 kind: KIND_CPU }, { name: "g" kind: KIND_GPU gpus: [ 0, 1 ] } ]
+version_policy { latest { num_versions: 2 } }
+default_model_filename: "net.onnx"
+dynamic_batching {
+  preferred_batch_size: [ 4, 8 ]
+  max_queue_delay_microseconds: 100
+  default_queue_policy { max_queue_size: 16 }
+}
+model_warmup {
+  name: "w"
+  batch_size: 3
+  count: 2
+  inputs { key: "x" value { data_type: TYPE_FP32 dims: [ 2, 4 ] random_data: true } }
+}
+parameters { key: "intra_op_thread_count" value { string_value: "1" } }
+"""
+
+
+STATED = """name backend max_batch_size input output instance_group version_policy parameters
+default_model_filename dynamic_batching model_warmup"""
+
+
+def test_every_field_that_is_read() -> None:
+    assert parse_config(WHOLE, "m") == ModelConfig(
+        name="m",
+        backend="onnxruntime",
+        max_batch_size=8,
+        input=(
+            InputConfig(TensorSpec("x", "FP32", (-1, 4))),
+            InputConfig(TensorSpec("s", "BYTES", (1,)), optional=True),
+        ),
+        output=(OutputConfig(TensorSpec("y", "INT64", (1,)), "labels.txt"),),
+        instance_group=(
+            InstanceGroup("", InstanceKind.KIND_CPU, 2),
+            InstanceGroup("g", InstanceKind.KIND_GPU, 0, (0, 1)),
+        ),
+        version_policy=VersionPolicy(num_versions=2),
+        default_model_filename="net.onnx",
+        dynamic_batching=DynamicBatching(
+            (4, 8), 100, default_queue_policy=QueuePolicy(max_queue_size=16)
+        ),
+        model_warmup=(
+            WarmupSample("w", 3, 2, {"x": TensorSpec("x", "FP32", (2, 4))}, frozenset({"x"})),
+        ),
+        parameters={"intra_op_thread_count": "1"},
+        stated=frozenset(STATED.split()),
+    )
+
+
+def test_an_empty_text_is_a_configuration() -> None:
+    assert parse_config("", "m") == ModelConfig("m")
+
+
+@pytest.mark.parametrize(
+    ("text", "policy"),
+    [
+        ("version_policy { all {} }", VersionPolicy(VersionPolicyKind.ALL)),
+        ("version_policy { latest {} }", VersionPolicy()),
+        (
+            "version_policy { specific { versions: [3, 1] } }",
+            VersionPolicy(VersionPolicyKind.SPECIFIC, versions=(3, 1)),
+        ),
+    ],
+)
+def test_version_policies(text: str, policy: VersionPolicy) -> None:
+    assert parse_config(text, "m").version_policy == policy
+
+
+STEPS = """
+platform: "ensemble"
+ensemble_scheduling {
+  step { model_name: "a" input_map { key: "x" value: "X" } output_map { key: "y" value: "M" } }
+  step {
+    model_name: "b" model_version: 3
+    input_map { key: "x" value: "M" } output_map { key: "y" value: "Y" }
+  }
+}
+"""
+
+
+def test_ensemble_steps_and_fan_out() -> None:
+    text = STEPS + 'parameters { key: "fan_out" value { string_value: "b, " } }'
+    assert parse_config(text, "m").ensemble == (
+        EnsembleStep("a", -1, {"x": "X"}, {"y": "M"}),
+        EnsembleStep("b", 3, {"x": "M"}, {"y": "Y"}, fan_out=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "stated"),
+    [
+        ("max_batch_size: 0", True),
+        ('backend: "b"  max_batch_size : 0', True),
+        ('backend: "b"; max_batch_size: 0', True),
+        ("# max_batch_size: 0", False),
+        ('default_model_filename: "max_batch_size: 0"', False),
+        ("default_model_filename: 'it#s' max_batch_size: 0", True),
+        ("", False),
+    ],
+)
+def test_an_explicit_zero_batch_is_not_an_absent_one(text: str, stated: bool) -> None:
+    assert ("max_batch_size" in parse_config(text, "m").stated) is stated
+
+
+REFUSED = [
+    ("\n\nmax_batch_sise: 4", 3, "'max_batch_sise' is not a field of ModelConfig; its fields are"),
+    ("\ninput { name: 'x' dim: 1 }", 2, "'dim' is not a field of ModelInput"),
+    ("\nmax_batch_size: -4", 2, "'max_batch_size' must be non-negative value for m; got -4"),
+    ("max_batch_size: lots", 1, "Couldn't parse integer"),
+    ('\nname: "other"', 2, "unexpected directory name 'm' for model 'other', directory name must"),
+    (
+        "\n\noptimization {\n graph {} }",
+        4,
+        "'optimization.graph' is not supported by this server yet",
+    ),
+    ("\ninput {\n name: 'x'\n is_shape_tensor: true }", 4, "'input.is_shape_tensor'"),
+    (
+        "\ninstance_group {\n profile: '0' }",
+        3,
+        "supported here: name, kind, count, gpus, passive, host_policy, rate_limiter",
+    ),
+    (
+        "\ninput { name: 'x' dims: 1 }",
+        2,
+        "model input 'x' must specify 'data_type' for m; accepted: TYPE_BOOL, TYPE_",
+    ),
+    (
+        "\ninput { name: 'x' data_type: TYPE_FP33 dims: 1 }",
+        2,
+        "'TYPE_FP33' is not a DataType; acc",
+    ),
+    ("\ninput { name: 'x' data_type: 99 dims: 1 }", 2, "data_type 99 is not one of TYPE_INVALID"),
+    ("\ninput { name: 'x' data_type: -1 }", 2, "data_type -1 is not one of TYPE_INVALID"),
+    ("\ninstance_group { kind: KIND_TPU }", 2, "'KIND_TPU' is not a ModelInstanceGroup.Kind; acc"),
+    (
+        "\ninput { name: 'x' data_type: TYPE_FP32 dims: 0 }",
+        2,
+        "model input 'x' dimension must be integer >= 1, or -1",
+    ),
+    ("\ninstance_group { count: -1 }", 2, "instance_group.count must be 1 or more, got -1"),
+    ("\ninstance_group { kind: 7 }", 2, "instance_group.kind 7 is not one of KIND_AUTO, KIND_GPU"),
+    (
+        "\ninstance_group { kind: KIND_CPU gpus: 0 }",
+        2,
+        "has kind KIND_CPU but specifies one or more GPUs for m; instance_group.gpus [0] is",
+    ),
+    ("\ndefault_model_filename: '../x'", 2, "default_model_filename '../x' must stay inside"),
+    ("\ndefault_model_filename: '/x'", 2, "must stay inside the model's directory"),
+    ("\noutput { name: 'y' data_type: TYPE_FP32 dims: 1 label_filename: 'a/../../b' }", 2, "b'"),
+    (
+        "\nmax_batch_size: 4\ndynamic_batching { preferred_batch_size: 8 }",
+        3,
+        "dynamic batching preferred size must be <= max batch size for m; max_batch_size is 4",
+    ),
+    (
+        "\ndynamic_batching { preferred_batch_size: -1 }",
+        2,
+        "dynamic batching preferred size must be positive for m; pref",
+    ),
+    (
+        "\n\nmodel_warmup { name: 'w' inputs { key: 'x' value { data_type: TYPE_FP32 } } }",
+        3,
+        "model_warmup.inputs 'x' needs zero_data, random_data or input_data_file",
+    ),
+    (
+        "\nmodel_warmup { inputs {"
+        " key: 'x' value { data_type: TYPE_BOOL input_data_file: '../f' } } }",
+        2,
+        "inside",
+    ),
+    (
+        "\nmodel_warmup { inputs { key: 'x' value"
+        " { data_type: TYPE_FP32 dims: -7 zero_data: true } } }",
+        2,
+        "variable-size dimension for m; got dims [-7]",
+    ),
+    ('\nplatform: "ensemble"', 2, "at least one"),
+    (
+        STEPS + 'parameters {\n key: "fan_out" value { string_value: "c" } }',
+        10,
+        "parameters.fan_out names 'c', which is no step of this ensemble for m; its",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "message"), REFUSED)
+def test_refused_with_file_and_line(text: str, line: int, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "m", "models/m/config.pbtxt")
+    assert str(caught.value).startswith(f"models/m/config.pbtxt:{line}:"), caught.value
+    assert message in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.pbtxt"
+    path.write_bytes(b'name: "\xff\xfe"')
+    with pytest.raises(ConfigError, match=r"config\.pbtxt: cannot be read: .*utf-8"):
+        read_config(path, "m")
+    path.unlink()
+    os.mkdir(path)
+    with pytest.raises(ConfigError, match=r"config\.pbtxt: cannot be read"):
+        read_config(path, "m")
+
+
+def test_an_image_format_needs_three_dims() -> None:
+    text = 'input { name: "x" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ %s ] }'
+    assert parse_config(text % "3, 4, 4", "m").input[0].spec.dims == (3, 4, 4)
+    with pytest.raises(
+        ConfigError, match=r"config.pbtxt:1: model input NHWC/NCHW require 3 dims for m"
+    ):
+        parse_config(text % "4, 4", "m")
+
+
+def test_every_supported_field_is_one_of_the_schema() -> None:
+    for path in supported_fields():
+        descriptor = schema().ModelConfig.DESCRIPTOR
+        for name in path.split("."):
+            if descriptor.GetOptions().map_entry:
+                descriptor = descriptor.fields_by_name["value"].message_type
+            assert name in descriptor.fields_by_name, path
+            descriptor = descriptor.fields_by_name[name].message_type
+    assert {"input.reshape.shape", "parameters", "model_warmup.inputs.zero_data"} <= set(
+        supported_fields()
+    )

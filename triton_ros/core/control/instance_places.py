@@ -1,0 +1,134 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a model's instances live: device, cores, and what each needs to execute.
+
+The CPU thread budget (`ServerOptions.cpu_thread_budget`, ours) is a resource of the rate limiter
+that every instance on the CPU needs as many units of as it has threads.  So many models on a small
+CPU take turns, each at full speed, instead of all fighting for the cores.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
+from triton_ros.core.config.scheduling_config import RateLimiterConfig, Resource
+from triton_ros.core.control.model_source import anonymous
+from triton_ros.core.errors import ConfigError
+from triton_ros.core.scheduling.host_policy import HostPolicies, HostPolicy, policy_of
+
+CPU_THREADS = "cpu_threads"
+"""The resource of the CPU thread budget."""
+
+_THREAD_PARAMETERS = ("intra_op_thread_count", "num_threads")
+_PROC = Path("/proc/driver/nvidia/gpus")
+_JETSON = (Path("/dev/nvhost-gpu"), Path("/dev/nvgpu"))
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One instance that is to be."""
+
+    group: InstanceGroup
+    """With what the rate limiter is to ask of it."""
+    device: int = 0
+    host_policy: HostPolicy | None = None
+
+    @property
+    def likeness(self) -> tuple[InstanceGroup, int]:
+        """The same for instances that can stand in for each other."""
+        return anonymous(self.group), self.device
+
+
+def count_gpus(proc: Path = _PROC, jetson: Sequence[Path] = _JETSON) -> int:
+    """The NVIDIA GPUs of this machine."""
+    if proc.is_dir():
+        return len(list(proc.iterdir()))
+    return int(any(path.exists() for path in jetson))
+
+
+def resolve_groups(config: ModelConfig, gpus: int) -> ModelConfig:
+    """The configuration with groups for a machine of so many GPUs.
+
+    KIND_AUTO becomes KIND_CPU where a GPU is missing, else it stays: whether to use the GPU is then
+    up to the runtime, which may have no support for it.  Raises `ConfigError` for a KIND_GPU that
+    cannot be.
+    """
+    groups = tuple(_resolved(config.name, group, gpus) for group in config.instance_group)
+    return config.with_changes(instance_group=groups)
+
+
+def _resolved(model: str, group: InstanceGroup, gpus: int) -> InstanceGroup:
+    missing = [gpu for gpu in group.gpus if gpu >= gpus]
+    if group.kind is InstanceKind.KIND_AUTO and (missing or not gpus):
+        return replace(group, kind=InstanceKind.KIND_CPU, gpus=())
+    if group.kind is not InstanceKind.KIND_GPU:
+        return group
+    place = f"instance group {group.name} of model {model}"
+    if not gpus:
+        raise ConfigError(f"{place} has kind KIND_GPU but no GPUs are available")
+    if missing:
+        raise ConfigError(
+            f"{place} specifies invalid or unsupported gpu id {missing[0]}; there are"
+            f" {', '.join(map(str, range(gpus)))}"
+        )
+    return replace(group, gpus=group.gpus or tuple(range(gpus)))
+
+
+def places(
+    config: ModelConfig, policies: HostPolicies, rate_limit: bool, cpu_thread_budget: int
+) -> tuple[Place, ...]:
+    """One for each instance of a resolved configuration."""
+    return tuple(
+        Place(
+            replace(group, rate_limiter=_limits(config, group, rate_limit, cpu_thread_budget)),
+            device,
+            policy_of(group, device, policies),
+        )
+        for group in config.instance_group
+        for device in group.gpus or (0,)
+        for _ in range(group.count)
+    )
+
+
+def _limits(
+    config: ModelConfig, group: InstanceGroup, rate_limit: bool, budget: int
+) -> RateLimiterConfig:
+    limits = group.rate_limiter if rate_limit else RateLimiterConfig()
+    if not budget or group.kind is not InstanceKind.KIND_CPU:
+        return limits
+    threads = min(configured_threads(config), budget)
+    return replace(limits, resources=(*limits.resources, Resource(CPU_THREADS, threads, True)))
+
+
+def configured_threads(config: ModelConfig) -> int:
+    """The threads that an instance executes with; 1 unless the model's parameters say so."""
+    for name in _THREAD_PARAMETERS:
+        text = config.parameters.get(name, "")
+        if text.isdigit() and int(text):
+            return int(text)
+    return 1
+
+
+def difference(have: Iterable[Place], want: Iterable[Place]) -> tuple[list[Place], list[Place]]:
+    """What is to be added, and what is to be removed (the last of their likeness)."""
+    have, want = list(have), list(want)
+    return _without(want, have), _without(have, want)
+
+
+def _without(places: Sequence[Place], others: Sequence[Place]) -> list[Place]:
+    """The places for which the others have no counterpart."""
+    left = Counter(place.likeness for place in others)
+    rest = []
+    for place in places:
+        if left[place.likeness]:
+            left[place.likeness] -= 1
+        else:
+            rest.append(place)
+    return rest

@@ -1,0 +1,193 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Ensembles: a graph of models that pass named tensors on.
+
+All models of the graph are held from a request's start to its end, so one answer is never a
+mixture of two versions of a model.  `EnsembleRun` is a request's way through the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from triton_ros.core.config.model_config import ModelConfig
+from triton_ros.core.config.scheduling_config import EnsembleStep
+from triton_ros.core.ensemble.ensemble_booking import EnsembleBooking
+from triton_ros.core.ensemble.ensemble_cache import EnsembleCache, Put
+from triton_ros.core.ensemble.ensemble_flow import Graph
+from triton_ros.core.ensemble.ensemble_gate import StepGate
+from triton_ros.core.ensemble.ensemble_run import EnsembleRun, Errand, Host
+from triton_ros.core.errors import TritonError, UnsupportedError
+from triton_ros.core.execution.executor import Clock
+from triton_ros.core.execution.payload import Item
+from triton_ros.core.model import Interface, Model
+from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome
+from triton_ros.core.response_cache import ResponseCache
+from triton_ros.core.scheduling.timer import Timer
+from triton_ros.core.telemetry.statistics import StatisticsCollector
+from triton_ros.core.validation import InputChecker, check_outputs
+
+T = TypeVar("T")
+Acquire = Callable[[str, int], Model]
+Release = Callable[[Model], None]
+
+
+class EnsembleModel:
+    """A served ensemble; `acquire` and `release` hold the models of its steps for a request.
+
+    Its `config.decoupled` follows the models of its steps.  With a `timer`, a deadline fires when
+    it is due also where a request waits for `max_inflight_requests`; without one it is noticed
+    when there is room.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        version: int,
+        acquire: Acquire,
+        release: Release,
+        clock: Clock,
+        *,
+        timer: Timer | None = None,
+        cache: ResponseCache | None = None,
+        labels: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self.name = config.name
+        self.version = version
+        self.config = config
+        self.statistics = StatisticsCollector()
+        self.output_labels: Mapping[str, tuple[str, ...]] = labels or {}
+        self.interface = Interface.of(config)
+        self._checker = InputChecker(config)
+        self._acquire = acquire
+        self._release = release
+        self._clock = clock
+        self._cache = (
+            EnsembleCache(cache, config.name, version)
+            if cache is not None and config.response_cache
+            else None
+        )
+        limit = config.max_inflight_requests
+        gates = [StepGate[Errand](limit, _launch) for _ in config.ensemble if limit]
+        self._host = Host(config, version, clock, timer, gates)
+        self._graph: tuple[list[ModelConfig], Graph] | None = None
+        self._derive()
+
+    @property
+    def pending(self) -> int:
+        """Steps of requests that wait for `max_inflight_requests`."""
+        return sum(len(gate) for gate in self._host.gates)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those of the last step that classifies into an output of the ensemble."""
+        for step in reversed(self.config.ensemble):
+            if "CLASS_IDS" in step.output_map:
+                return self._look(step, lambda model: model.labels, ())
+        return ()
+
+    @property
+    def instance_count(self) -> int:
+        """How many requests can make progress at once: the widest step."""
+        return max(
+            self._look(s, lambda model: model.instance_count, 1) for s in self.config.ensemble
+        )
+
+    def _look(self, step: EnsembleStep, get: Callable[[Model], T], default: T) -> T:
+        try:
+            model = self._acquire(step.model_name, step.model_version)
+        except TritonError:
+            return default
+        try:
+            return get(model)
+        finally:
+            self._release(model)
+
+    def infer_now(self, request: InferenceRequest) -> InferenceResponse | None:
+        """A graph is never run without a queue."""
+        return None
+
+    def submit(
+        self, request: InferenceRequest, done: Done, *, inline: bool = False, fan_out: bool = False
+    ) -> Item | None:
+        booking = EnsembleBooking(request, self.version, self.statistics, self._clock)
+        held: list[Model] = []
+        puts: list[Put] = []
+
+        def finished(outcome: Outcome) -> None:
+            self._give_back(held)
+            for put in puts:
+                put(outcome)
+            booking.ended(outcome)
+            done(outcome)
+
+        try:
+            rows = self._checker.rows(request)
+            check_outputs(request, self.config)
+            # one by one: those that were acquired are given back if a later one cannot be
+            held.extend(self._acquire(s.model_name, s.model_version) for s in self.config.ensemble)
+            graph = self._graph_of(held)
+            if graph.decoupled and request.on_response is None:
+                raise UnsupportedError(
+                    f"model '{self.name}' is decoupled: give the request an on_response"
+                )
+            flow = graph.flow(request.outputs)
+            if self._cache is not None and not graph.decoupled:
+                outputs, put = self._cache.look(request)
+                if outputs is not None:
+                    self._give_back(held)
+                    done(booking.cached(self.name, self.version, request, outputs))
+                    return None
+                booking.missed()
+                puts.append(put)
+        except TritonError as error:
+            finished(error.within(f"in ensemble '{self.name}'"))
+            return None
+        booking.begins(rows, graph.decoupled)
+        receiver = booking.responded if graph.decoupled else None
+        EnsembleRun(self._host, flow, request, held, finished, receiver).start()
+        return None
+
+    def replace(self, old: Item, request: InferenceRequest, done: Done) -> Item | None:
+        return None
+
+    def retire(self) -> None:
+        """Its requests wait for nobody else's."""
+
+    def close(self) -> None:
+        """Forget what was cached; there is nothing else of its own."""
+        if self._cache is not None:
+            self._cache.close()
+
+    def _derive(self) -> None:
+        """Become decoupled if a step's model is, and no longer if none is, as in Triton."""
+        held: list[Model] = []
+        try:
+            held.extend(self._acquire(s.model_name, s.model_version) for s in self.config.ensemble)
+            self._graph_of(held)
+        except TritonError:
+            return  # the plan's check tells, or the next request
+        finally:
+            self._give_back(held)
+
+    def _graph_of(self, models: list[Model]) -> Graph:
+        """The graph over these models, made again when one of them was exchanged."""
+        configs = [model.config for model in models]
+        known = self._graph
+        if known is None or any(a is not b for a, b in zip(known[0], configs, strict=True)):
+            known = configs, Graph(self.config, models)
+            if self._cache is not None:
+                self._cache.renew()
+            if known[1].decoupled != self.config.decoupled:
+                self.config = self.config.with_changes(decoupled=known[1].decoupled)
+            self._graph = known
+        return known[1]
+
+    def _give_back(self, held: list[Model]) -> None:
+        for model in held:
+            self._release(model)
+
+
+def _launch(errand: Errand) -> None:
+    errand.run.launch(errand)
