@@ -26,7 +26,8 @@ lint: env ## ruff and mypy
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 
-bench: env models ## latency and throughput against the bare runtime
+bench: env models ## the server alone, then latency and throughput against the bare runtime
+	@$(RUN) python -m benchmarks.scheduler
 	@$(RUN) python -m benchmarks.run
 
 shell: env ## a shell in which ros and triton_ros work

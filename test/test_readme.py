@@ -13,6 +13,7 @@ from onnx import helper
 from toy_models import Toy, onnx_add_sub, onnx_model, write_repository
 
 from triton_ros.backends.registry import BackendRegistry
+from triton_ros.core.config.config_schema import supported_fields
 from triton_ros.core.request import InferenceRequest
 from triton_ros.core.server import InferenceServer
 from triton_ros.vision.processor import load_processor
@@ -50,3 +51,29 @@ def test_the_vision_yaml_example(tmp_path: Path) -> None:
         response = server.infer(InferenceRequest("yolo", {"IMAGE": white}), 30)
     assert {"cat", "dog"} >= set(response.outputs["LABELS"])
     assert len(response.outputs["BOXES"]) == len(response.outputs["SCORES"]) > 0
+
+
+def test_the_example_with_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_repository(tmp_path / "models", {"add_sub": Toy(onnx_add_sub())})
+    monkeypatch.chdir(tmp_path)
+    exec(block("python", "# a server with options"), {})
+    shown = capsys.readouterr().out
+    for part in ("2. 2.", '"max_batch_size":4', "'inference_count': ", "READY"):
+        assert part in shown
+
+
+def test_every_field_of_a_configuration_is_in_the_table() -> None:
+    section = README.partition("### Fields of config.pbtxt")[2].partition("## Measured")[0]
+    named = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]*)`", section))))
+    # the fields of a message need no row of their own where the message is named as a whole
+    whole = {"version_policy.", "input.", "output.", "instance_group.rate_limiter.", "parameters."}
+    whole |= {"sequence_batching.", "ensemble_scheduling.", "model_warmup."}
+    missing = [
+        field
+        for field in supported_fields()
+        if field.rpartition(".")[2] not in named
+        and not any(field.startswith(place) for place in whole)
+    ]
+    assert missing == []
