@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from triton_ros.core.model_config import ModelConfig
+from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.tensor import Array
 from triton_ros.main import make_server
 from triton_ros.vision.image import Image

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from triton_ros.core.backend import Signature
-from triton_ros.core.model_config import InstanceGroup, ModelConfig
+from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.server import InferenceServer
 from triton_ros.core.tensor import Array, TensorSpec
 

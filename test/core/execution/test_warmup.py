@@ -169,7 +169,7 @@ def test_texts_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "spec", "file", "message"),
     [
-        (bytes(15), FP32, "w.bin", "expects 16 bytes, but the file only has 15 bytes"),
+        (bytes(15), FP32, "w.bin", "expects 16 bytes, but the file has 15 bytes"),
         (bytes(16), FP32, "link", "must be a file inside"),
         (bytes(16), FP32, "none.bin", "No such file"),
         (b"\x02\0\0\0hi", "data_type: TYPE_STRING dims: 2", "w.bin", "exactly 2 strings"),

@@ -159,8 +159,8 @@ def test_zero_data_has_the_given_dims(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "data", "said"),
     [
-        (with_file("begin.bin"), b"\0" * 7, r"FP32 \[2\] is 8 bytes, the file has 7"),
-        (with_file("begin.bin", "BYTES"), b"\x09\0\0\0ab", "must be 2 strings"),
+        (with_file("begin.bin"), b"\0" * 7, r"FP32 \[2\] expects 8 bytes, but the file has 7"),
+        (with_file("begin.bin", "BYTES"), b"\x09\0\0\0ab", "must be exactly 2 strings"),
         (with_file("absent.bin"), b"", "data_file 'absent.bin': No such file"),
         (with_file("../secret"), b"", "must be a file inside"),
         (with_file("/etc/hostname"), b"", "must be a file inside"),

@@ -15,8 +15,6 @@ what theirs would do is not ours to know.
 from __future__ import annotations
 
 import logging
-import math
-import struct
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,6 +33,7 @@ from triton_ros.core.model_calls import NoCalls
 from triton_ros.core.request import InferenceRequest, Parameter, Timing
 from triton_ros.core.telemetry.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array, TensorSpec
+from triton_ros.core.tensor_file import read_tensor
 from triton_ros.core.validation import check_inputs
 
 _LOG = logging.getLogger(__name__)
@@ -198,33 +197,5 @@ def _from_file(place: str, file: str, spec: TensorSpec, model_dir: Path | None) 
     place = f"{place}, input_data_file '{file}'"
     if model_dir is None:
         raise ConfigError(f"{place}: there is no model directory to read it from")
-    directory = (model_dir / DIRECTORY).resolve()
-    path = (directory / file).resolve()
-    if not path.is_relative_to(directory) or path == directory:
-        raise ConfigError(f"{place}: must be a file inside {model_dir / DIRECTORY}")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{place}: {error.strerror or error}") from error
-    count = math.prod(spec.dims)
-    if spec.datatype == "BYTES":
-        return np.array(_texts(place, data, count), np.object_).reshape(spec.dims)
-    size = count * spec.dtype.itemsize
-    if len(data) < size:  # a longer one is fine with Triton, too
-        raise ConfigError(
-            f"{place}: warmup setting expects {size} bytes, but the file only has {len(data)} bytes"
-        )
-    found = np.frombuffer(data, spec.dtype.newbyteorder("<"), count)
-    return found.astype(spec.dtype).reshape(spec.dims)
-
-
-def _texts(place: str, data: bytes, count: int) -> list[bytes]:
-    """Strings, each behind its length (4 bytes, little endian)."""
-    texts, at = [], 0
-    while at + 4 <= len(data):
-        (length,) = struct.unpack_from("<I", data, at)
-        texts.append(data[at + 4 : at + 4 + length])
-        at += 4 + length
-    if at != len(data) or len(texts) != count:
-        raise ConfigError(f"{place}: must hold exactly {count} strings, each behind its length")
-    return texts
+    # a longer file is fine with Triton, too
+    return read_tensor(place, model_dir / DIRECTORY, file, spec, longer=True)

@@ -9,7 +9,6 @@ that fails leaves the state as it was.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,9 +16,10 @@ import numpy as np
 
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.config.scheduling_config import SequenceBatching, SequenceState
-from triton_ros.core.errors import ConfigError, InternalError
+from triton_ros.core.errors import InternalError
 from triton_ros.core.execution.payload import Key, item_key
 from triton_ros.core.tensor import Array, TensorSpec, datatype_of
+from triton_ros.core.tensor_file import read_tensor
 
 DIRECTORY = "initial_state"
 """Below the model's directory: where `initial_state.data_file` is."""
@@ -93,48 +93,15 @@ def read_initial_states(config: ModelConfig, model_dir: Path) -> dict[str, Array
             continue
         place = f"model '{config.name}', state '{state.input_name}', initial_state"
         if initial.data_file:
-            found[state.input_name] = _read(place, initial.data_file, initial.spec, model_dir)
+            found[state.input_name] = read_tensor(
+                f"{place}, data_file '{initial.data_file}'",
+                model_dir / DIRECTORY,
+                initial.data_file,
+                initial.spec,
+            )
         else:
             found[state.input_name] = _filled(initial.spec.dims, initial.spec)
     return found
-
-
-def _read(place: str, file: str, spec: TensorSpec, model_dir: Path) -> Array:
-    directory = (model_dir / DIRECTORY).resolve()
-    path = (directory / file).resolve()
-    place = f"{place}, data_file '{file}'"
-    if not path.is_relative_to(directory) or path == directory:
-        raise ConfigError(f"{place}: must be a file inside {model_dir / DIRECTORY}")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{place}: {error.strerror or error}") from error
-    count = math.prod(spec.dims)
-    if spec.datatype == "BYTES":
-        return _texts(place, data, count).reshape(spec.dims)
-    size = count * spec.dtype.itemsize
-    if len(data) != size:
-        raise ConfigError(
-            f"{place}: {spec.datatype} {list(spec.dims)} is {size} bytes, the file has {len(data)}"
-        )
-    return np.frombuffer(data, spec.dtype.newbyteorder("<")).astype(spec.dtype).reshape(spec.dims)
-
-
-def _texts(place: str, data: bytes, count: int) -> Array:
-    """Strings, each behind its length (4 bytes, little endian)."""
-    texts, at = [], 0
-    while at + 4 <= len(data):
-        end = at + 4 + int.from_bytes(data[at : at + 4], "little")
-        texts.append(data[at + 4 : end])
-        at = end
-    if at != len(data) or len(texts) != count:
-        raise ConfigError(
-            f"{place}: must be {count} strings, each behind its length in 4 bytes, little endian;"
-            f" read {len(texts)} in {len(data)} bytes"
-        )
-    out = np.empty(count, np.object_)
-    out[:] = texts
-    return out
 
 
 def _zeros(state: SequenceState) -> Array:
