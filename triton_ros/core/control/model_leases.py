@@ -30,7 +30,8 @@ class ModelLeases:
         self._released = threading.Condition(lock)
         self._explain = explain
         self._serving: dict[str, Mapping[int, Model]] = {}
-        self._users: Counter[Model] = Counter()
+        self._users: dict[Model, int] = {}
+        self._awaited = 0
 
     # requests --------------------------------------------------------------------------------
 
@@ -38,19 +39,22 @@ class ModelLeases:
         """The version that serves, held until `release`; -1 for the highest."""
         with self._lock:
             model = self.serving(name, version)
-            self._users[model] += 1
+            self._users[model] = self._users.get(model, 0) + 1
             return model
 
     def retain(self, model: Model) -> None:
         """Hold a version once more, for a request that takes another's place."""
         with self._lock:
-            self._users[model] += 1
+            self._users[model] = self._users.get(model, 0) + 1
 
     def release(self, model: Model) -> None:
         with self._lock:
-            self._users[model] -= 1
-            if not self._users[model]:
-                del self._users[model]  # or a late `retain` would keep a closed model for ever
+            left = self._users[model] - 1
+            if left:
+                self._users[model] = left
+                return
+            del self._users[model]  # or a late `retain` would keep a closed model for ever
+            if self._awaited:
                 self._released.notify_all()
 
     def serving(self, name: str, version: int = -1) -> Model:
@@ -85,8 +89,10 @@ class ModelLeases:
 
     def wait_unused(self, model: Model) -> None:
         """Until no request holds the version."""
-        with self._released:
-            self._released.wait_for(lambda: not self._users[model])
+        with self._lock:
+            self._awaited += 1
+            self._released.wait_for(lambda: model not in self._users)
+            self._awaited -= 1
 
     # views -----------------------------------------------------------------------------------
 
