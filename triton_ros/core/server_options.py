@@ -12,6 +12,19 @@ from pathlib import Path
 
 from triton_ros.core.errors import ConfigError
 
+_COUNTS = {
+    "default_max_batch_size": 0,
+    "model_load_thread_count": 1,
+    "model_load_retry_count": 0,
+    "cpu_thread_budget": 0,
+    "cache_byte_size": 0,
+}
+_SECONDS = {"repository_poll_secs": 0.01, "poll_quiet_secs": 0.0, "exit_timeout_secs": 0.0}
+"""The options that are numbers, and the least that each may be."""
+
+_LONGEST_SECS = 1e9
+"""About 30 years."""
+
 
 class ModelControlMode(Enum):
     """Who decides what is loaded."""
@@ -60,24 +73,36 @@ class ServerOptions:
     exit_timeout_secs: float = 30.0
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("repository_poll_secs", 0.01),
-            ("poll_quiet_secs", 0.0),
-            ("default_max_batch_size", 0),
-            ("model_load_thread_count", 1),
-            ("model_load_retry_count", 0),
-            ("cpu_thread_budget", 0),
-            ("cache_byte_size", 0),
-            ("exit_timeout_secs", 0.0),
-        ):
+        _check_type("model_control_mode", self.model_control_mode, ModelControlMode)
+        for name in ("load_model", "rate_limit_resource", "host_policy"):
+            _check_type(name, getattr(self, name), tuple)
+        if self.last_good_file is not None:
+            _check_type("last_good_file", self.last_good_file, Path)
+        for name, least in _COUNTS.items():
             value = getattr(self, name)
-            if not value >= least:  # also for NaN
+            _check_type(name, value, int)
+            if value < least:
                 raise ConfigError(f"{name} must be {least} or more, got {value}")
-        if " " in self.model_config_name or "/" in self.model_config_name:
-            raise ConfigError(
-                f"model_config_name '{self.model_config_name}' must not contain a space or a '/'"
-            )
+        for name, least_secs in _SECONDS.items():
+            value = getattr(self, name)
+            _check_type(name, value, (int, float))
+            if not value >= least_secs:  # also for NaN
+                raise ConfigError(f"{name} must be {least_secs} or more, got {value}")
+            if value > _LONGEST_SECS:  # the operating system cannot wait for so long
+                raise ConfigError(f"{name} must be {_LONGEST_SECS:.0f} or less, got {value}")
+        name = self.model_config_name
+        if " " in name or "/" in name:
+            raise ConfigError(f"model_config_name '{name}' must not contain a space or a '/'")
+        if not name.isprintable():
+            raise ConfigError(f"model_config_name {name!r} must be printable")
         if self.load_model and self.model_control_mode is not ModelControlMode.EXPLICIT:
             raise ConfigError("load_model is for model_control_mode explicit")
         if "*" in self.load_model and len(self.load_model) > 1:
             raise ConfigError("load_model: '*' must be the only model")
+
+
+def _check_type(name: str, value: object, kind: type | tuple[type, ...]) -> None:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        accepted = " or ".join(each.__name__ for each in kinds)
+        raise ConfigError(f"{name} must be of type {accepted}, got {value!r}")

@@ -172,6 +172,7 @@ REFUSED = [
         "model input 'x' dimension must be integer >= 1, or -1",
     ),
     ("\ninstance_group { count: -1 }", 2, "instance_group.count must be 1 or more, got -1"),
+    ("\ninstance_group { count: 2000000000 }", 2, "count must be 1024 or less, got 2000000000"),
     ("\ninstance_group { kind: 7 }", 2, "instance_group.kind 7 is not one of KIND_AUTO, KIND_GPU"),
     (
         "\ninstance_group { kind: KIND_CPU gpus: 0 }",

@@ -80,7 +80,17 @@ def test_what_is_gone_or_changed_is_not_the_last_good_version(
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{", '{"m": 1}', '{"m": {"version": "x", "signature": ""}}', "\xff"]
+    "content",
+    [
+        "",
+        "[]",
+        "{",
+        '{"m": 1}',
+        '{"m": {"version": "x", "signature": ""}}',
+        '{"m": {"version": 1e400, "signature": ""}}',
+        "[" * 100_000,
+        "\xff",
+    ],
 )
 def test_a_broken_file_costs_a_warning(
     serve_with: ServeWith, file: Path, content: str, caplog: pytest.LogCaptureFixture

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import threading
 from pathlib import Path
@@ -326,6 +327,12 @@ def test_what_is_abandoned_is_said(
     gate.open()
     for done in outcomes:
         done.one()
+
+
+def test_close_may_wait_for_ever(serve: Serve) -> None:
+    server = serve(m=fake(1))
+    loaded(server, "m")
+    assert server.close(math.inf) == ()
 
 
 def test_close_ends_the_shared_threads(serve: Serve, backend: FakeBackend) -> None:

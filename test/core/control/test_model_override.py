@@ -196,6 +196,7 @@ def test_files_stay_inside(serve: Serve, temporary: Path, path: str) -> None:
         ({f"file:1/{FILE}": b"7", "file:1": b""}, "directory has been created as a file"),
         ({"file:1/\0": b""}, "Invalid file parameter"),
         ({"file:1/x": b""}, "No such file"),
+        ({"file:1/" + "x" * 300: b""}, "a name or path of its files is too long"),
         ({f"file:1/{FILE}": b"garbage"}, "not a model"),
     ],
 )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,27 @@ def custom(root: Path, text: str) -> ModelDirectory:
     (root / "a" / "configs" / "fast.pbtxt").write_text(text)
     (root / "a" / "config.pbtxt").write_text("max_batch_size: 2")
     return ModelRepository([root]).find("a")
+
+
+def test_directories_whose_names_are_no_text_are_no_models(root: Path) -> None:
+    os.mkdir(os.fsencode(root) + b"/\xff")
+    assert "\udcff" not in ModelRepository([root]).names()
+    with pytest.raises(NotFoundError):
+        ModelRepository([root]).find("\udcff")
+
+
+def test_versions_are_64_bit_integers(root: Path) -> None:
+    highest = 2**63 - 1
+    for version in (highest, highest + 1):
+        (root / "big" / str(version)).mkdir(parents=True)
+    assert ModelRepository([root]).find("big").versions() == (highest,)
+
+
+def test_not_all_of_many_names_are_told(tmp_path: Path) -> None:
+    for number in range(100, 150):
+        (tmp_path / f"m{number}").mkdir()
+    with pytest.raises(NotFoundError, match="it has: m100, .*, m119 and 30 more$"):
+        ModelRepository([tmp_path]).find("zebra")
 
 
 def test_a_configuration_by_name_and_what_stands_in_for_it(root: Path) -> None:

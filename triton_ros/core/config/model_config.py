@@ -26,6 +26,8 @@ from triton_ros.core.config.scheduling_config import (
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.tensor import TensorSpec
 
+_MOST_INSTANCES = 1024
+
 
 class InstanceKind(Enum):
     """Where instances run."""
@@ -89,6 +91,10 @@ class InstanceGroup:
     def __post_init__(self) -> None:
         if self.count < 0:
             raise ConfigError(f"instance_group.count must be 1 or more, got {self.count}")
+        if self.count > _MOST_INSTANCES:  # a slip of the finger must not eat the robot's memory
+            raise ConfigError(
+                f"instance_group.count must be {_MOST_INSTANCES} or less, got {self.count}"
+            )
         if self.gpus and self.kind in (InstanceKind.KIND_CPU, InstanceKind.KIND_MODEL):
             raise ConfigError(
                 f"instance group '{self.name}' has kind {self.kind.value} but specifies one or more"

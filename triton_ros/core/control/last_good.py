@@ -21,6 +21,17 @@ from triton_ros.core.control.model_signature import content_digest
 
 _LOG = logging.getLogger(__name__)
 
+_BROKEN = (
+    OSError,
+    ValueError,
+    ArithmeticError,  # a version of 1e400
+    TypeError,
+    KeyError,
+    AttributeError,
+    RecursionError,
+)
+"""What reading a damaged file may raise."""
+
 
 class LastGood:
     """``{model: {"version": 2, "signature": "..."}}`` in a file; None for no memory at all."""
@@ -65,7 +76,7 @@ class LastGood:
                 }
                 for name, entry in found.items()
             }
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except _BROKEN as error:
             _LOG.warning("last_good_file '%s' cannot be read: %s", self._path, error)
             return {}
 

@@ -9,6 +9,7 @@ ensemble's with those of its steps in one thread of it, so a pool of one is enou
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -98,6 +99,7 @@ class ModelLifecycle:
 
         What is queued to be loaded is dropped; what loads ends before its next stage.
         """
+        timeout = min(timeout, threading.TIMEOUT_MAX)  # also for infinity
         deadline = time.monotonic() + timeout
         if self._poller:
             self._poller.close(timeout)

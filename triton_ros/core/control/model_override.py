@@ -9,6 +9,7 @@ own until it is unloaded; it is removed when the last version that was loaded fr
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -167,6 +168,10 @@ def write_files(name: str, files: Mapping[str, bytes]) -> ModelDirectory:
     except BaseException as error:
         shutil.rmtree(root, ignore_errors=True)
         if isinstance(error, OSError):
+            if error.errno == errno.ENAMETOOLONG:
+                raise InvalidArgumentError(
+                    f"model '{name[:50]}': a name or path of its files is too long"
+                ) from error
             raise InternalError(f"model '{name}': its files cannot be written: {error}") from error
         raise
     return ModelDirectory(name, directory)

@@ -3,7 +3,8 @@
 """What is on disk: models, versions, files.  Reads; never loads.
 
 Layout, as Triton has it: ``<root>/<model>/{config.pbtxt, configs/<name>.pbtxt, <labels>,
-<version>/<file>}``.  Version directories are integers without a leading zero; everything else in a
+<version>/<file>}``.  Version directories are 64-bit integers without a leading zero;
+everything else in a
 model's directory (``warmup``, ``initial_state``, ``configs``) is its own business.  What begins
 with a dot is no model.
 """
@@ -20,6 +21,11 @@ from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import ConfigError, InvalidArgumentError, NotFoundError
 
 CUSTOM_CONFIGS = "configs"
+
+_HIGHEST_VERSION = 2**63 - 1
+"""Versions are 64-bit integers to clients."""
+
+_SHOWN_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,26 @@ def _lines(text: str) -> list[str]:
 
 
 def _is_version(name: str) -> bool:
-    return name.isascii() and name.isdigit() and (name == "0" or not name.startswith("0"))
+    if not name.isascii() or not name.isdigit() or (name.startswith("0") and name != "0"):
+        return False
+    return int(name) <= _HIGHEST_VERSION
+
+
+def _is_name(name: str) -> bool:
+    """Whether a directory's name can be a model's: not hidden (a version control's, an editor's),
+    and text, or no index that has it could be sent to anybody.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return not name.startswith(".")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN_NAMES
+    shown = ", ".join(names[:_SHOWN_NAMES]) or "none"
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _is_dir(path: Path) -> bool:
@@ -112,7 +137,7 @@ class ModelRepository:
             for root in self.roots
             if root.is_dir()
             for entry in root.iterdir()
-            if entry.is_dir() and not entry.name.startswith(".")
+            if entry.is_dir() and _is_name(entry.name)
         }
         return tuple(sorted(found))
 
@@ -131,11 +156,11 @@ class ModelRepository:
                 f"invalid model name '{name}',"
                 " model name must not contain path traversal characters"
             )
-        hidden = name.startswith(".")  # a version control's, an editor's: `names` has none either
-        places = [root / name for root in self.roots if not hidden and _is_dir(root / name)]
+        places = [root / name for root in self.roots if _is_name(name) and _is_dir(root / name)]
         if not places:
-            known = ", ".join(self.names()) or "none"
-            raise NotFoundError(f"model '{name}' is not in the model repository; it has: {known}")
+            raise NotFoundError(
+                f"model '{name}' is not in the model repository; it has: {_listed(self.names())}"
+            )
         if len(places) > 1:
             raise InvalidArgumentError(f"model '{name}' appears in two or more repositories")
         if places[0].resolve().parent not in self.roots:
