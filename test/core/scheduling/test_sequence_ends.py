@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fake_sequence import FLAGS, SECOND, Desk, configuration, controls
 
-from triton_ros.core.errors import CancelledError, TritonError, UnavailableError
+from triton_ros.core.errors import CancelledError, DeadlineError, TimeoutExpiredError, TritonError
 from triton_ros.core.execution.payload import Item
 from triton_ros.core.request import Cancellation
 from triton_ros.core.scheduling.batcher import Wait
@@ -78,13 +78,24 @@ def test_what_runs_cannot_be_removed_but_ends_its_sequence() -> None:
     assert desk.offer(7) in desk.refused
 
 
+def test_what_is_cancelled_before_it_comes_takes_no_place() -> None:
+    desk = Desk(configuration(max_batch_size=1))
+    token = Cancellation()
+    token.cancel()
+    desk.offer(1, "s")
+    a = desk.offer(2, "s", cancellation=token)
+    assert errors(desk, [a]) == {(CancelledError, "request was cancelled")}
+    assert len(desk.batcher) == 1
+    assert desk.offer(2) in desk.refused, "its sequence never began"
+
+
 def test_a_late_request_is_refused_alone() -> None:
     desk = Desk(configuration(control_input=FLAGS))
     a, b, c = desk.offer(7, "s"), desk.offer(7, deadline_ns=100), desk.offer(7)
     assert desk.run() == [a]
     assert desk.batcher.next_due() == 100
     assert desk.expire(100) == [b]
-    assert errors(desk, [b]) == {(UnavailableError, "Request deadline expired")}
+    assert errors(desk, [b]) == {(DeadlineError, "Request deadline expired")}
     assert desk.run() == [c]
 
 
@@ -140,7 +151,7 @@ def test_a_timeout_is_for_the_backlog_and_for_the_whole_sequence() -> None:
     assert desk.batcher.next_due() == 50 * US
     assert desk.expire(50 * US) == [a, b]
     assert errors(desk, [a, b]) == {
-        (UnavailableError, "timeout of the corresponding sequence has been expired")
+        (TimeoutExpiredError, "timeout of the corresponding sequence has been expired")
     }
     assert desk.offer(2) in desk.refused
     assert desk.run() == [slow], "who has a slot has no timeout"

@@ -28,7 +28,7 @@ from triton_ros.core.ensemble.ensemble_flow import Flow, Job, Part
 from triton_ros.core.ensemble.ensemble_gate import StepGate
 from triton_ros.core.ensemble.ensemble_values import SequenceMark, fitted, mark_of
 from triton_ros.core.ensemble.outbox import Outbox
-from triton_ros.core.errors import CancelledError, InternalError, TritonError, UnavailableError
+from triton_ros.core.errors import CancelledError, DeadlineError, InternalError, TritonError
 from triton_ros.core.execution.executor import Clock
 from triton_ros.core.model import Model
 from triton_ros.core.request import (
@@ -152,6 +152,8 @@ class EnsembleRun:
 
     def _dropped(self, errand: Errand) -> None:
         self._lined_up.discard(errand)
+        if self._stop:
+            self._stop.unwatch(id(errand))
         errand.passed.set()
         self._running -= 1
         errand.job.part.running -= 1
@@ -241,7 +243,7 @@ class EnsembleRun:
             return CancelledError("request was cancelled")
         deadline = self._request.deadline_ns
         if deadline is not None and self._host.clock() >= deadline:
-            return UnavailableError("Request deadline expired")
+            return DeadlineError("Request deadline expired")
         return None
 
     def launch(self, errand: Errand) -> None:
@@ -320,7 +322,7 @@ class EnsembleRun:
         assert self._on_response is not None
         try:
             self._on_response(response)
-        except Exception:  # the receiver's fault must not cost it its outcome
+        except (Exception, SystemExit):  # the receiver's fault must not cost it its outcome
             _LOG.exception("a response callback raised")
 
     def _finish(self, outcome: Outcome) -> None:

@@ -46,8 +46,15 @@ def deliver(item: Item, outcome: dict[str, Array] | TritonError, timing: Timing)
     done, item.done = item.done, _answered
     try:
         done(outcome, timing)
-    except Exception:
+    except (Exception, SystemExit):
         _LOG.exception("a completion callback raised")
+
+
+def settle(items: Sequence[Item], error: TritonError) -> None:
+    """Answer those that were not."""
+    for item in items:
+        if not item.null and item.done is not _answered:
+            deliver(item, error, Timing())
 
 
 def _answered(outcome: dict[str, Array] | TritonError, timing: Timing) -> None:
@@ -130,7 +137,8 @@ class Executor:
             outputs = self._execute(inputs)
             computed = clock()
             check_rows(outputs, rows, self._plan)
-        except TritonError:
+        except TritonError as error:
+            ours(error, self._plan.model)
             raise
         except Exception as error:
             raise ours(error, self._plan.model) from error

@@ -215,7 +215,7 @@ class RunningRequest:
         assert self._item.respond is not None
         try:
             self._item.respond(answer, parameters, self._run.timing(self._item))
-        except Exception:
+        except (Exception, SystemExit):
             _LOG.exception("a response callback raised")
 
     def _check_open(self, what: str) -> None:

@@ -86,5 +86,5 @@ class OrderedDelivery:
     def _call(done: ItemDone, answer: Answer) -> None:
         try:
             done(*answer)
-        except Exception:  # a bug; it must not cost others their answers
+        except (Exception, SystemExit):  # a bug; it must not cost others their answers
             _LOG.exception("a completion callback raised")

@@ -20,12 +20,12 @@ from functools import partial
 from queue import SimpleQueue
 from weakref import WeakMethod
 
-from triton_ros.core.errors import CancelledError, UnavailableError
-from triton_ros.core.execution.executor import Clock, Executor, deliver
+from triton_ros.core.errors import CancelledError, ConfigError, InternalError, UnavailableError
+from triton_ros.core.execution.executor import Clock, Executor, deliver, settle
 from triton_ros.core.execution.payload import Item
 from triton_ros.core.request import Caller, Timing
 from triton_ros.core.scheduling.batcher import Batcher, Rejections, Wait
-from triton_ros.core.scheduling.host_policy import enter
+from triton_ros.core.scheduling.host_policy import HostPolicy, enter
 from triton_ros.core.scheduling.ordered_delivery import OrderedDelivery
 from triton_ros.core.scheduling.parking import Parking, Spot, call, wait
 from triton_ros.core.scheduling.policy_queue import refusal
@@ -65,10 +65,11 @@ class Scheduler:
         self._threads: list[threading.Thread] = []
         self._surplus = 0
         self._called: dict[Item, Caller] = {}
-        self._armed_ns: int | None = None
+        self._armed: list[int] = []
+        """When the timer calls, each time earlier than the one before."""
         self._stopping = False
         due = WeakMethod(self._on_due)  # a far deadline must not keep an unloaded model alive
-        self._due_call = lambda: (expire := due()) and expire()
+        self._due_call = lambda due_ns: (expire := due()) and expire(due_ns)
         self.add(executors)
 
     @property
@@ -90,9 +91,14 @@ class Scheduler:
 
         Raises `ConfigError` if the rate limiter could never let one run.
         """
-        for executor in executors:
-            if self._limiter:
+        try:
+            for executor in executors if self._limiter else ():
+                assert self._limiter is not None
                 self._limiter.join(executor, executor.group.rate_limiter, executor.device)
+        except ConfigError:
+            self._leave(executors)
+            raise
+        for executor in executors:
             executor.reschedule = self._reschedule
         threads = [
             threading.Thread(target=self._work, name=f"{self._name}_{e.index}", daemon=True)
@@ -240,8 +246,11 @@ class Scheduler:
             self._called[item] = item.request.caller
 
     def _reject(self, rejections: Rejections) -> None:
+        if self._called:
+            with self._lock:
+                for item, _ in rejections:
+                    self._called.pop(item, None)
         for item, error in rejections:
-            self._called.pop(item, None)
             deliver(item, error, Timing())
 
     def _reschedule(self, item: Item) -> bool:
@@ -256,13 +265,13 @@ class Scheduler:
     def _arm(self) -> None:
         """Under the lock, whenever the batcher changed."""
         due = self._batcher.next_due()
-        if due is not None and (self._armed_ns is None or due < self._armed_ns):
-            self._armed_ns = due
-            self._timer.call_at(due, self._due_call)
+        if due is not None and (not self._armed or due < self._armed[-1]):
+            self._armed.append(due)
+            self._timer.call_at(due, partial(self._due_call, due))
 
-    def _on_due(self) -> None:
+    def _on_due(self, due_ns: int) -> None:
         with self._lock:
-            self._armed_ns = None
+            self._armed.remove(due_ns)
             rejections = self._batcher.expire(self._clock())
             self._arm()
             call(self._parking.take_all())
@@ -274,17 +283,27 @@ class Scheduler:
         spot: Spot = SimpleQueue()
         policy = None
         while (task := self._next(spot)) is not None:
-            executor, items, grant = task
-            if executor.host_policy is not policy:
-                policy = executor.host_policy
-                enter(policy)
-            try:
-                executor.run(items, grant)
-            except BaseException:  # `sys.exit` in a model, say: the instance serves on
-                _LOG.exception("model '%s': an instance was interrupted", self._name)
-            for wake in self._limiter.finish(grant) if grant and self._limiter else ():
-                wake()
-            self._finished(executor, items)
+            if task[0].host_policy is not policy:
+                policy = task[0].host_policy
+                self._enter(policy)
+            self._run(*task)
+            del task  # a thread that waits keeps no frame alive
+
+    def _enter(self, policy: HostPolicy | None) -> None:
+        try:
+            enter(policy)
+        except OSError:  # cores can be taken away from a process
+            _LOG.exception("model '%s': a thread cannot be bound to %s", self._name, policy)
+
+    def _run(self, executor: Executor, items: Sequence[Item], grant: Grant | None) -> None:
+        try:
+            executor.run(items, grant)
+        except BaseException as error:  # `sys.exit` in a model, say: the instance serves on
+            _LOG.exception("model '%s': an instance was interrupted", self._name)
+            settle(items, InternalError(f"model '{self._name}' failed: {error!r}"))
+        for wake in self._limiter.finish(grant) if grant and self._limiter else ():
+            wake()
+        self._finished(executor, items)
 
     def _finished(self, executor: Executor, items: Sequence[Item]) -> None:
         with self._lock:
@@ -308,12 +327,17 @@ class Scheduler:
                     self._returned.notify_all()
                     return None
                 task = self._pull()
-                if not isinstance(task, Wait):
-                    return task
-                if self._stopping and not len(self._batcher):
-                    call(self._parking.take_all())
-                    return None
-                self._parking.enter(spot)
+                if isinstance(task, Wait):
+                    if self._stopping and not len(self._batcher):
+                        call(self._parking.take_all())
+                        return None
+                    self._parking.enter(spot)
+                    rest = []
+                else:  # somebody has to look after the rest: it may become due meanwhile
+                    rest = self._parking.take(1) if self._idle and len(self._batcher) else []
+            call(rest)
+            if not isinstance(task, Wait):
+                return task
             wait(spot, task.seconds)
 
     def _pull(self) -> Task | Wait:

@@ -32,7 +32,9 @@ from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.config.scheduling_config import SequenceBatching
 from triton_ros.core.errors import (
     CancelledError,
+    DeadlineError,
     InvalidArgumentError,
+    TimeoutExpiredError,
     TritonError,
     UnavailableError,
 )
@@ -99,6 +101,9 @@ class SequenceBatcher:
             self._admit(item, now_ns)
         except TritonError as error:
             self._refused.append((item, error))
+        cancellation = item.request.cancellation if item.request else None
+        if cancellation is not None and cancellation.cancelled and self.remove(item):
+            self._refused.append((item, CancelledError("request was cancelled")))
         self._deal(now_ns)
         return self._flush()
 
@@ -219,14 +224,16 @@ class SequenceBatcher:
                 self._late(what)
                 self._settle(what.lane, now_ns)
             else:
-                error = UnavailableError("timeout of the corresponding sequence has been expired")
+                error = TimeoutExpiredError(
+                    "timeout of the corresponding sequence has been expired"
+                )
                 for entry in list(what.lane.queue):
                     self._refuse(entry, error)
                 what.lane.queue.clear()
                 self._slots.release(what.lane)
 
     def _late(self, entry: Entry) -> None:
-        error = UnavailableError("Request deadline expired")
+        error = DeadlineError("Request deadline expired")
         if not entry.start:
             entry.lane.queue.remove(entry)
             self._refuse(entry, error)
