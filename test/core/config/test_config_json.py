@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,15 @@ def test_both_ways_to_write_names_and_numbers() -> None:
         ("null", "a JSON object is expected"),
         ("{", "Expecting property name"),
         ("[" * 100_000, "recursion"),
-        ('{"max_batch_sise": 1}', 'no field named "max_batch_sise"'),
+        ('{"max_batch_sise": 1}', "of ModelConfig, did you mean 'max_batch_size'? its fields are"),
+        (
+            '{"dynamic_batching": {"delay": 1}}',
+            "dynamic_batching: 'delay' is not a field of ModelDynamicBatching; its fields are",
+        ),
+        (
+            '{"input": [{"data_type": "FP32"}]}',
+            "input[0].data_type: 'FP32' is not a DataType; accepted: TYPE_BOOL, ",
+        ),
         ('{"max_batch_size": 1, "max_batch_size": 2}', "duplicate"),
         ('{"max_batch_size": "lots"}', "parse max_batch_size field"),
         ('{"max_batch_size": -1}', "'max_batch_size' must be non-negative value for m; got -1"),
@@ -202,3 +211,5 @@ def test_a_wrong_override_is_refused(text: str, message: str) -> None:
         config_from_json(text, "m")
     assert str(caught.value).startswith("Invalid config override: ")
     assert message in str(caught.value)
+    assert str(caught.value).isprintable(), "one line"
+    assert re.search(r"\bm\b", str(caught.value)), "it names the model"

@@ -137,7 +137,12 @@ def test_an_explicit_zero_batch_is_not_an_absent_one(text: str, stated: bool) ->
 
 
 REFUSED = [
-    ("\n\nmax_batch_sise: 4", 3, "'max_batch_sise' is not a field of ModelConfig; its fields are"),
+    (
+        "\n\nmax_batch_sise: 4",
+        3,
+        "'max_batch_sise' is not a field of ModelConfig, did you mean 'max_batch_size'? its fields",
+    ),
+    ("\nzzz: 4", 2, "'zzz' is not a field of ModelConfig; its fields are backend"),
     ("\ninput { name: 'x' dim: 1 }", 2, "'dim' is not a field of ModelInput"),
     ("\nmax_batch_size: -4", 2, "'max_batch_size' must be non-negative value for m; got -4"),
     ("max_batch_size: lots", 1, "Couldn't parse integer"),
@@ -172,6 +177,18 @@ REFUSED = [
         "model input 'x' dimension must be integer >= 1, or -1",
     ),
     ("\ninstance_group { count: -1 }", 2, "instance_group.count must be 1 or more, got -1"),
+    (
+        "\ninput { data_type: 'TYPE_FP32' }",
+        2,
+        "'TYPE_FP32' is not a DataType; write TYPE_FP32, without quotes",
+    ),
+    ("\ninput { data_type: 'FP32' }", 2, "'FP32' is not a DataType; accepted: TYPE_BOOL, "),
+    (
+        "\ninput { name: 'x' data_type: TYPE_FP32 dims: 1 }"
+        "\ninput { name: 'x' data_type: TYPE_FP32 dims: 1 }",
+        3,
+        "input 'x' is given twice for m",
+    ),
     ("\ninstance_group { count: 2000000000 }", 2, "count must be 1024 or less, got 2000000000"),
     ("\ninstance_group { kind: 7 }", 2, "instance_group.kind 7 is not one of KIND_AUTO, KIND_GPU"),
     (
@@ -228,13 +245,42 @@ def test_refused_with_file_and_line(text: str, line: int, message: str) -> None:
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "config.pbtxt"
-    path.write_bytes(b'name: "\xff\xfe"')
-    with pytest.raises(ConfigError, match=r"config\.pbtxt: cannot be read: .*utf-8"):
+    path.write_bytes(b'max_batch_size: 4\nname: "\xff\xfe"')
+    with pytest.raises(ConfigError, match=r"config\.pbtxt:2: cannot be read: byte 0xff is not"):
         read_config(path, "m")
     path.unlink()
     os.mkdir(path)
     with pytest.raises(ConfigError, match=r"config\.pbtxt: cannot be read"):
         read_config(path, "m")
+
+
+def test_what_is_too_long_does_not_hide_what_is_wrong() -> None:
+    with pytest.raises(ConfigError, match=r"^config.pbtxt:1:17: .*: Value out of range: 9+\.\.\.$"):
+        parse_config("max_batch_size: " + "9" * 1000, "m")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 100_000,
+        "max_batch_size: " + "9" * 100_000,
+        "name: '" + "x" * 100_000 + "'",
+        "# a\n\0\n",
+        "\ninput { \x01 }",
+        "name: 'a\\nb'",
+    ],
+)
+def test_a_refusal_is_one_readable_line(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "m")
+    assert len(str(caught.value)) < 2100
+    assert str(caught.value).isprintable()
+
+
+def test_the_mark_of_an_editor_is_no_content(tmp_path: Path) -> None:
+    path = tmp_path / "config.pbtxt"
+    path.write_text("max_batch_size: 4", encoding="utf-8-sig")
+    assert read_config(path, "m").max_batch_size == 4
 
 
 def test_an_image_format_needs_three_dims() -> None:

@@ -258,7 +258,7 @@ REFUSED = [
         "input 'x' is a control or a state of sequence_batching, too for m",
     ),
     (SEQUENCE + STATE + "dims: -3 } }", 3, "sequence_batching.state 'i' dimension must be integer"),
-    (SEQUENCE + STATE + "}\n" + STATE + "} }", 3, "state input 'i' is given twice"),
+    (SEQUENCE + STATE + "}\n" + STATE + "} }", 5, "state input 'i' is given twice"),
     (
         SEQUENCE + f"control_input {{ name: 'i' {START} }}\n" + STATE + "} }",
         4,

@@ -160,7 +160,7 @@ def test_versions_are_64_bit_integers(root: Path) -> None:
 def test_not_all_of_many_names_are_told(tmp_path: Path) -> None:
     for number in range(100, 150):
         (tmp_path / f"m{number}").mkdir()
-    with pytest.raises(NotFoundError, match="it has: m100, .*, m119 and 30 more$"):
+    with pytest.raises(NotFoundError, match=r"it has: m100, .*, m119 and 30 more$"):
         ModelRepository([tmp_path]).find("zebra")
 
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from typing import Any
 
+from triton_ros.core.config.config_pbtxt import readable
 from triton_ros.core.config.config_proto import typed_config
-from triton_ros.core.config.config_schema import schema
+from triton_ros.core.config.config_schema import no_field, no_value, schema
 from triton_ros.core.config.model_config import (
     InputConfig,
     InstanceGroup,
@@ -22,6 +24,8 @@ from triton_ros.core.config.model_config import (
     OutputConfig,
 )
 from triton_ros.core.errors import ConfigError
+
+_LONGEST_MESSAGE = 1500
 
 
 def config_json(config: ModelConfig) -> str:
@@ -49,14 +53,28 @@ def config_from_json(text: str, name: str) -> ModelConfig:
     try:
         given = json.loads(text)
         if not isinstance(given, dict):
-            raise ConfigError("a JSON object is expected")
+            raise ConfigError(f"a JSON object is expected for {name}")
         json_format.Parse(text, message)
         stated = frozenset(_snake(key) for key in given)
         return typed_config(message, name, stated)
     except ConfigError as error:
         raise ConfigError(f"Invalid config override: {error}") from None
     except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ConfigError(f"Invalid config override: {error}") from None
+        message = readable(_parse_message(str(error)), _LONGEST_MESSAGE)
+        raise ConfigError(f"Invalid config override: {message} for {name}") from None
+
+
+def _parse_message(message: str) -> str:
+    """What protobuf's parser says, in our words where it is about a name."""
+    found = re.search(r'type "inference\.(\w+)" has no field named "(.*?)" at "(.*?)"', message)
+    if found:
+        return f"{found[3]}: {no_field(found[1], found[2])}"
+    found = re.search(
+        r"Invalid enum value (.+) for enum type inference\.([\w.]+) at (\S+)", message
+    )
+    if found:
+        return f"{found[3].rstrip('.')}: {no_value(found[2], found[1])}"
+    return message.rstrip(".")
 
 
 def _snake(key: str) -> str:

@@ -10,11 +10,18 @@ from typing import Any
 
 from triton_ros.core.config.config_lines import line_of
 from triton_ros.core.config.config_proto import typed_config
-from triton_ros.core.config.config_schema import schema
+from triton_ros.core.config.config_schema import no_field, no_value, schema
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import ConfigError
 
 FILE_NAME = "config.pbtxt"
+
+_ENCODING = "utf-8-sig"
+"""Also with the mark that some editors put in front."""
+
+_LONGEST_MESSAGE = 2000
+_LONGEST_QUOTE = 300
+"""Characters of the parser's messages, which show the whole line of the file."""
 
 
 def read_config(path: Path, name: str) -> ModelConfig:
@@ -23,9 +30,16 @@ def read_config(path: Path, name: str) -> ModelConfig:
     Raises `ConfigError`; its message starts with ``<file>:<line>:``.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        data = path.read_bytes()
+    except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
+    try:
+        text = data.decode(_ENCODING)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path}:{line}: cannot be read: byte 0x{data[error.start]:02x} is not UTF-8 text"
+        ) from error
     return parse_config(text, name, str(path))
 
 
@@ -34,7 +48,7 @@ def located(error: ConfigError, path: Path) -> ConfigError:
     if re.search(r"\.pbtxt:\d+:", str(error)):  # its own, or that of an ensemble's step
         return error
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding=_ENCODING)
     except (OSError, UnicodeDecodeError):  # no configuration, or its own error
         return error
     return ConfigError(f"{path}:{line_of(text, error)}: {error}")
@@ -46,7 +60,8 @@ def parse_config(text: str, name: str, origin: str = FILE_NAME) -> ModelConfig:
     try:
         return typed_config(message, name, _stated(message, text))
     except ConfigError as error:
-        raise ConfigError(f"{origin}:{line_of(text, error)}: {error}") from None
+        line = line_of(text, error)
+        raise ConfigError(f"{origin}:{line}: {readable(str(error), _LONGEST_MESSAGE)}") from None
 
 
 def _parse_text(text: str, origin: str) -> Any:
@@ -60,30 +75,31 @@ def _parse_text(text: str, origin: str) -> Any:
     return message
 
 
+def readable(message: str, longest: int) -> str:
+    """The message in one line: without its middle where it is too long."""
+    if len(message) > longest:
+        message = f"{message[: longest // 2]} ... {message[-longest // 2 :]}"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+
+
 def _parse_message(message: str) -> str:
     found = re.match(
         r'(\d+):\d+ : Message type "inference\.(\w+)" has no field named "(.*)"', message
     )
     if not found:
-        return _enum_message(message) or message.replace(" : ", ": ", 1)
+        shown = _enum_message(message) or message.replace(" : ", ": ", 1)
+        shown = re.sub(r"([^\s'\"]{40})[^\s'\"]{40,}", r"\1...", shown)
+        return readable(shown, _LONGEST_QUOTE)
     line, kind, field = found.groups()
-    descriptor = schema().DESCRIPTOR.message_types_by_name.get(kind)
-    known = sorted(descriptor.fields_by_name) if descriptor else []
-    return f"{line}: '{field}' is not a field of {kind}; its fields are {', '.join(known)}"
+    return f"{line}: {no_field(kind, readable(field, _LONGEST_QUOTE))}"
 
 
 def _enum_message(message: str) -> str | None:
     found = re.match(
-        r'(\d+):\d+ : .*Enum type "inference\.([\w.]+)" has no value (?:named|with number) (\w+)',
+        r'(\d+):\d+ : .*Enum type "inference\.([\w.]+)" has no value (?:named|with number) (.+)\.$',
         message,
     )
-    if not found:
-        return None
-    line, kind, value = found.groups()
-    enum = schema()
-    for part in kind.split("."):
-        enum = getattr(enum, part)
-    return f"{line}: '{value}' is not a {kind}; accepted: {', '.join(enum.keys())}"
+    return f"{found[1]}: {no_value(found[2], found[3])}" if found else None
 
 
 def _stated(message: Any, text: str) -> frozenset[str]:

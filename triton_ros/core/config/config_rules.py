@@ -57,11 +57,11 @@ def _refused(config: ModelConfig, sentence: str, more: str, *place: str | int) -
     return PlacedError(f"{sentence} for {config.name}; {more}", *place)
 
 
-def _check_unique(names: Iterable[str], what: str, *place: str) -> None:
+def _check_unique(model: str, names: Iterable[str], what: str, *place: str) -> None:
     seen: set[str] = set()
-    for name in names:
+    for index, name in enumerate(names):
         if name in seen:
-            raise PlacedError(f"{what} '{name}' is given twice", *place, name)
+            raise PlacedError(f"{what} '{name}' is given twice for {model}", *place, index)
         seen.add(name)
 
 
@@ -71,7 +71,7 @@ def _check_unique(names: Iterable[str], what: str, *place: str) -> None:
 def _check_tensors(
     config: ModelConfig, side: str, tensors: Sequence[InputConfig | OutputConfig]
 ) -> None:
-    _check_unique([t.spec.name for t in tensors], side, side)
+    _check_unique(config.name, [t.spec.name for t in tensors], side, side)
     for index, tensor in enumerate(tensors):
         if tensor.reshape == () and not config.max_batch_size and _limit_known(config):
             raise _refused(
@@ -271,8 +271,9 @@ def _check_sequences(config: ModelConfig, batching: SequenceBatching) -> None:
                 "each kind needs a tensor of its own",
                 *(*place, name),
             )
-    _check_unique([s.input_name for s in batching.state], "state input", "sequence_batching")
-    _check_unique([s.output_name for s in batching.state], "state output", "sequence_batching")
+    place, states = ("sequence_batching", "state"), batching.state
+    _check_unique(config.name, [s.input_name for s in states], "state input", *place)
+    _check_unique(config.name, [s.output_name for s in states], "state output", *place)
     controls = frozenset(names)
     for index, state in enumerate(batching.state):
         if state.input_name in controls:

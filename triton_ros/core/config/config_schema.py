@@ -10,6 +10,7 @@ nothing.
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
@@ -98,6 +99,28 @@ def supported_fields() -> tuple[str, ...]:
         for place, fields in _FIELDS.items()
         for field in fields.split()
     )
+
+
+def no_field(kind: str, field: str) -> str:
+    """What to say of a field that a message of the schema does not have."""
+    descriptor = schema().DESCRIPTOR.message_types_by_name.get(kind)
+    known = sorted(descriptor.fields_by_name) if descriptor else []
+    near = difflib.get_close_matches(field, known, 1)
+    meant = f", did you mean '{near[0]}'?" if near else ";"
+    return f"'{field}' is not a field of {kind}{meant} its fields are {', '.join(known)}"
+
+
+def no_value(kind: str, value: str) -> str:
+    """What to say of a value that an enum of the schema (``ModelInstanceGroup.Kind``) has not."""
+    enum = schema()
+    for part in kind.split("."):
+        enum = getattr(enum, part)
+    names: list[str] = list(enum.keys())
+    accepted = [name for name in names if not name.endswith("_INVALID")]
+    bare = value.strip("\"'")
+    if bare != value and bare in accepted:
+        return f"{value} is not a {kind}; write {bare}, without quotes"
+    return f"'{bare}' is not a {kind}; accepted: {', '.join(accepted)}"
 
 
 def check_supported(message: Any, place: str = "") -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from triton_ros.core.config.config_lines import PlacedError, placed
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.config.scheduling_config import RateLimiterConfig, Resource
 from triton_ros.core.control.model_source import anonymous
@@ -60,23 +61,27 @@ def resolve_groups(config: ModelConfig, gpus: int) -> ModelConfig:
     up to the runtime, which may have no support for it.  Raises `ConfigError` for a KIND_GPU that
     cannot be.
     """
-    groups = tuple(_resolved(config.name, group, gpus) for group in config.instance_group)
-    return config.with_changes(instance_group=groups)
+    groups = []
+    for index, group in enumerate(config.instance_group):
+        with placed("instance_group", index):
+            groups.append(_resolved(config.name, group, gpus, index))
+    return config.with_changes(instance_group=tuple(groups))
 
 
-def _resolved(model: str, group: InstanceGroup, gpus: int) -> InstanceGroup:
+def _resolved(model: str, group: InstanceGroup, gpus: int, index: int) -> InstanceGroup:
     missing = [gpu for gpu in group.gpus if gpu >= gpus]
     if group.kind is InstanceKind.KIND_AUTO and (missing or not gpus):
         return replace(group, kind=InstanceKind.KIND_CPU, gpus=())
     if group.kind is not InstanceKind.KIND_GPU:
         return group
-    place = f"instance group {group.name} of model {model}"
+    place = f"instance group {group.name or f'{model}_{index}'} of model {model}"
     if not gpus:
-        raise ConfigError(f"{place} has kind KIND_GPU but no GPUs are available")
+        raise PlacedError(f"{place} has kind KIND_GPU but no GPUs are available", "kind")
     if missing:
-        raise ConfigError(
+        raise PlacedError(
             f"{place} specifies invalid or unsupported gpu id {missing[0]}; there are"
-            f" {', '.join(map(str, range(gpus)))}"
+            f" {', '.join(map(str, range(gpus)))}",
+            "gpus",
         )
     return replace(group, gpus=group.gpus or tuple(range(gpus)))
 
@@ -89,12 +94,25 @@ def places(
         Place(
             replace(group, rate_limiter=_limits(config, group, rate_limit, cpu_thread_budget)),
             device,
-            policy_of(group, device, policies),
+            checked_policy(config, index, group, device, policies),
         )
-        for group in config.instance_group
+        for index, group in enumerate(config.instance_group)
         for device in group.gpus or (0,)
         for _ in range(group.count)
     )
+
+
+def checked_policy(
+    config: ModelConfig, index: int, group: InstanceGroup, device: int, policies: HostPolicies
+) -> HostPolicy | None:
+    """The policy of an instance of the group with this index; raises `ConfigError` for a name that
+    was not defined.
+    """
+    try:
+        return policy_of(group, device, policies)
+    except ConfigError as error:
+        place = ("instance_group", index, "host_policy")
+        raise PlacedError(f"model '{config.name}', {error}", *place) from None
 
 
 def _limits(

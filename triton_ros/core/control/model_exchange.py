@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakValueDictionary
 
+from triton_ros.core.config.config_lines import PlacedError
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.control.ensemble_checks import check_exchange
 from triton_ros.core.control.last_good import LastGood
@@ -228,10 +229,11 @@ class ModelExchange:
             available = (1,)  # an ensemble has no files, so it may do without a version directory
         versions = source.config.version_policy.select(available)
         if not versions:
-            raise ConfigError(
+            raise PlacedError(
                 "at least one version must be available under the version policy of model"
                 f" '{source.directory.name}'; version_policy selects none of the directories"
-                " found: " + (", ".join(map(str, available)) or "none")
+                " found: " + (", ".join(map(str, available)) or "none"),
+                "version_policy",
             )
         return versions
 

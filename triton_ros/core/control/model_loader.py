@@ -14,10 +14,12 @@ from pathlib import Path
 
 from triton_ros.core.backend import Backend, BackendModel, ModelInstance, RequestInstance, Signature
 from triton_ros.core.config.config_completion import complete, complete_backend, complete_groups
+from triton_ros.core.config.config_lines import PlacedError
 from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.control.instance_places import (
     CPU_THREADS,
     Place,
+    checked_policy,
     count_gpus,
     difference,
     places,
@@ -25,7 +27,7 @@ from triton_ros.core.control.instance_places import (
 )
 from triton_ros.core.control.load_progress import Stage, no_stage
 from triton_ros.core.control.model_repository import ModelDirectory
-from triton_ros.core.errors import InternalError, TritonError
+from triton_ros.core.errors import InternalError, InvalidArgumentError, NotFoundError, TritonError
 from triton_ros.core.execution.executor import Clock, Executor
 from triton_ros.core.execution.request_execution import MakeCalls
 from triton_ros.core.execution.warmup import warm_up
@@ -34,7 +36,7 @@ from triton_ros.core.processing import Processor
 from triton_ros.core.response_cache import ModelCache, ResponseCache
 from triton_ros.core.scheduling.batcher import Batcher
 from triton_ros.core.scheduling.dynamic_batcher import DynamicBatcher
-from triton_ros.core.scheduling.host_policy import HostPolicy, parse_host_policies, policy_of
+from triton_ros.core.scheduling.host_policy import HostPolicy, parse_host_policies
 from triton_ros.core.scheduling.instance_pool import active
 from triton_ros.core.scheduling.ordered_delivery import OrderedDelivery
 from triton_ros.core.scheduling.rate_limiter import GLOBAL, RateLimiter, parse_resources
@@ -124,11 +126,10 @@ class ModelLoader:
         gpus = self._gpu_count()
         version_dir = directory.version_dir(version)
         config = resolve_groups(complete_backend(config, version_dir), gpus)
-        backend = self._load_backend(config.backend)
+        backend = self._backend(config)
         with ExitStack() as acquired, self._meter.loading(version_dir) as memory:
             stage(f"loading weights of version {version}")
-            with _entered(self._weights_policy(config)):
-                backend_model = backend.load(config, version_dir)
+            backend_model = self._weights(backend, config, version_dir)
             acquired.callback(backend_model.finalize)
             config = resolve_groups(self._complete(config, backend_model.signature), gpus)
             labels = directory.labels(config)
@@ -210,13 +211,35 @@ class ModelLoader:
         return InstanceChange(model, completed, added, tuple(removed))
 
     def _places(self, config: ModelConfig) -> tuple[Place, ...]:
-        return places(
+        found = places(
             config, self._policies, self._options.rate_limit, self._options.cpu_thread_budget
         )
+        if all(place.group.passive for place in found):
+            raise PlacedError(
+                f"all instance groups are passive for {config.name}; nothing would answer its"
+                " requests: at least one must not be passive",
+                *("instance_group", 0, "passive"),
+            )
+        return found
 
     def _weights_policy(self, config: ModelConfig) -> HostPolicy | None:
         group = config.instance_group[0] if config.instance_group else InstanceGroup()
-        return policy_of(group, group.gpus[0] if group.gpus else 0, self._policies)
+        return checked_policy(config, 0, group, group.gpus[0] if group.gpus else 0, self._policies)
+
+    def _backend(self, config: ModelConfig) -> Backend:
+        try:
+            return self._load_backend(config.backend)
+        except InvalidArgumentError as error:  # there is none of this name
+            raise PlacedError(f"model '{config.name}': {error}", "backend") from error
+
+    def _weights(self, backend: Backend, config: ModelConfig, version_dir: Path) -> BackendModel:
+        try:
+            with _entered(self._weights_policy(config)):
+                return backend.load(config, version_dir)
+        except NotFoundError as error:
+            if "default_model_filename" not in config.stated:
+                raise
+            raise PlacedError(str(error), "default_model_filename") from error
 
     def _warm_up(
         self,
