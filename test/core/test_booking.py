@@ -202,19 +202,6 @@ def test_a_stream_of_responses(serve: Serve) -> None:
         list(server.infer_stream(InferenceRequest("one", {"z": row()})))
 
 
-def test_who_stops_listening_withdraws_the_request(serve: Serve, backend: FakeBackend) -> None:
-    server = serve(m=fake(1, ONE))
-    gate = backend.on_execute = Gate("m")
-    server.submit(request("m"), Outcomes())
-    gate.wait_entered()
-    cancellation = Cancellation()
-    stream = server.infer_stream(request("m", cancellation=cancellation))
-    gate.open()
-    next(stream)
-    stream.close()  # type: ignore[attr-defined]
-    assert cancellation.cancelled
-
-
 def test_a_traced_request(serve: Serve, tmp_path: Path) -> None:
     server = serve(m=fake(1, ONE))
     file = tmp_path / "trace.json"

@@ -17,7 +17,6 @@ from fake_backend import (
     FANNED,
     TIMEOUT,
     FakeBackend,
-    Gate,
     Outcomes,
     fake,
     loaded,
@@ -31,7 +30,6 @@ from triton_ros.core.errors import (
     InvalidArgumentError,
     NotFoundError,
     TritonError,
-    UnavailableError,
 )
 from triton_ros.core.request import InferenceRequest, InferenceResponse
 from triton_ros.core.server import InferenceServer
@@ -196,18 +194,6 @@ def test_infer_runs_in_the_callers_thread_and_submit_in_the_instances(
     done.one()
     assert ticket
     assert backend.threads == [threading.current_thread().name, "m_0"]
-
-
-def test_infer_gives_up_after_its_timeout(faked: InferenceServer, backend: FakeBackend) -> None:
-    gate = backend.on_execute = Gate("m")
-    done = Outcomes()
-    faked.submit(request("m"), done)
-    gate.wait_entered()
-    with pytest.raises(UnavailableError, match="Request timeout expired"):
-        faked.infer(request("m"), 0.01)
-    assert faked.describe("m").pending == 1
-    gate.open()
-    done.one()
 
 
 def test_an_interrupted_caller_leaves_a_server_that_stops(

@@ -92,6 +92,12 @@ class Booking:
         self._done(self._response(outputs, Timing(), cached=True))
         return True
 
+    def refused(self, error: TritonError) -> None:
+        """It is no request for this model.  As in Triton, the statistics do not count it."""
+        if self._request.trace is not None:
+            self._request.trace.end()
+        self._done(error)
+
     def answered(
         self,
         outcome: Outputs | TritonError,

@@ -205,7 +205,7 @@ class BackedModel:
         try:
             items, gather = self._items(request, booking, fan_out)
         except TritonError as error:
-            done(error)
+            booking.refused(error)
             return None
         if self.cache is not None and booking.answered_from_cache():
             return None

@@ -19,6 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ from triton_ros.core.control.model_loader import (
 )
 from triton_ros.core.control.model_repository import ModelRepository
 from triton_ros.core.control.model_state import IndexEntry
-from triton_ros.core.errors import TritonError, UnavailableError
+from triton_ros.core.errors import TimeoutExpiredError, TritonError
 from triton_ros.core.execution.executor import Clock
 from triton_ros.core.execution.payload import Item
 from triton_ros.core.model import Interface, Model
@@ -77,6 +78,22 @@ class ModelDescription:
     instance_count: int
     pending: int
     statistics: Statistics
+
+
+@contextmanager
+def _own_token(request: InferenceRequest) -> Iterator[Cancellation]:
+    """What withdraws this request alone, at the end of the block or with the request's own token,
+    which may stand for others too.
+    """
+    token, own = request.cancellation, Cancellation()
+    if token is not None:
+        token.watch(id(own), own.cancel)
+    try:
+        yield own
+    finally:
+        if token is not None:
+            token.unwatch(id(own))
+        own.cancel()
 
 
 class InferenceServer:
@@ -137,7 +154,8 @@ class InferenceServer:
     def infer(self, request: InferenceRequest, timeout: float | None = None) -> InferenceResponse:
         """The answer to a request; runs in this thread if an instance is idle.
 
-        Raises the request's `TritonError`, or `UnavailableError` after `timeout` seconds.
+        Raises the request's `TritonError`, or `TimeoutExpiredError` after `timeout` seconds; the
+        request is withdrawn then.
         """
         if not self.tracer.enabled:
             model = self._lifecycle.acquire(request.model_name, request.model_version)
@@ -148,11 +166,17 @@ class InferenceServer:
             if response is not None:
                 return response
         outcomes: SimpleQueue[Outcome] = SimpleQueue()
-        self._submit(request, outcomes.put, inline=True)
-        try:
-            outcome = outcomes.get(timeout=timeout)
-        except Empty:
-            raise UnavailableError("Request timeout expired") from None
+        if timeout is None:
+            self._submit(request, outcomes.put, inline=True)
+            outcome = outcomes.get()
+        else:
+            with _own_token(request) as token:
+                asked = replace(request, cancellation=token)
+                self._submit(asked, outcomes.put, inline=True)
+                try:
+                    outcome = outcomes.get(timeout=timeout)
+                except Empty:
+                    raise TimeoutExpiredError("Request timeout expired") from None
         if isinstance(outcome, TritonError):
             raise outcome
         return outcome
@@ -164,10 +188,9 @@ class InferenceServer:
         iterating withdraws the request.
         """
         arrived: SimpleQueue[Outcome] = SimpleQueue()
-        cancellation = request.cancellation or Cancellation()
-        asked = replace(request, on_response=arrived.put, cancellation=cancellation)
-        self._submit(asked, arrived.put, inline=False)
-        try:
+        with _own_token(request) as token:
+            asked = replace(request, on_response=arrived.put, cancellation=token)
+            self._submit(asked, arrived.put, inline=False)
             while True:
                 outcome = arrived.get()
                 if isinstance(outcome, TritonError):
@@ -176,8 +199,6 @@ class InferenceServer:
                     yield outcome
                 if outcome.final:
                     return
-        finally:
-            cancellation.cancel()
 
     def submit(self, request: InferenceRequest, done: Done) -> Ticket | None:
         """Queue a request; `done` gets its outcome on the thread that finished it.

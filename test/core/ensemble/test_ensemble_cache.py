@@ -12,10 +12,14 @@ from fake_backend import (
     CHAIN,
     TIMEOUT,
     FakeBackend,
+    Gate,
+    Outcomes,
+    ensemble,
     fake,
     loaded,
     row,
     serving,
+    step,
     value,
 )
 from toy_models import Toy, write_repository
@@ -26,6 +30,8 @@ from triton_ros.core.server_options import ServerOptions
 
 CACHED = Toy(config=f"{CHAIN.config} response_cache {{ enable: true }}")
 
+OUTER = Toy(config=f"{ensemble(step('e', 'X:X', 'Y:Y')).config} response_cache {{ enable: true }}")
+
 
 @pytest.fixture
 def backend() -> FakeBackend:
@@ -34,7 +40,7 @@ def backend() -> FakeBackend:
 
 @pytest.fixture
 def server(tmp_path: Path, backend: FakeBackend) -> Iterator[InferenceServer]:
-    models = {"a": fake(1), "b": fake(10), "e": CACHED}
+    models = {"a": fake(1), "b": fake(10), "e": CACHED, "outer": OUTER}
     options = ServerOptions(cache_byte_size=100_000)
     with serving(tmp_path / "models", backend, models, options=options) as made:
         loaded(made, "e")
@@ -42,8 +48,8 @@ def server(tmp_path: Path, backend: FakeBackend) -> Iterator[InferenceServer]:
         yield made
 
 
-def asked(server: InferenceServer, number: float) -> InferenceResponse:
-    return server.infer(InferenceRequest("e", {"X": row(number)}), TIMEOUT)
+def asked(server: InferenceServer, number: float, name: str = "e") -> InferenceResponse:
+    return server.infer(InferenceRequest(name, {"X": row(number)}), TIMEOUT)
 
 
 def test_the_same_request_runs_no_step(server: InferenceServer, backend: FakeBackend) -> None:
@@ -63,3 +69,32 @@ def test_an_exchanged_step_makes_the_answers_old(server: InferenceServer, tmp_pa
     fresh = asked(server, 5)
     assert (value(fresh, "Y"), fresh.cached) == (26, False)
     assert asked(server, 5).cached
+
+
+def test_an_exchanged_step_of_an_ensemble_among_the_steps_does_too(
+    server: InferenceServer, tmp_path: Path
+) -> None:
+    loaded(server, "outer")
+    assert value(asked(server, 5, "outer"), "Y") == 16
+    assert asked(server, 5, "outer").cached
+    write_repository(tmp_path / "models", {"b": fake(20)})
+    loaded(server, "b")
+    fresh = asked(server, 5, "outer")
+    assert (value(fresh, "Y"), fresh.cached) == (26, False)
+    assert asked(server, 5, "outer").cached
+
+
+def test_what_an_old_step_still_answers_is_not_for_requests_to_the_new_one(
+    server: InferenceServer, tmp_path: Path, backend: FakeBackend
+) -> None:
+    gate = backend.on_execute = Gate("b", offset=10.0)
+    old, new = Outcomes(), Outcomes()
+    server.submit(InferenceRequest("e", {"X": row(5)}), old)
+    gate.wait_entered()
+    write_repository(tmp_path / "models", {"b": fake(20)})
+    loaded(server, "b")
+    server.submit(InferenceRequest("e", {"X": row(5)}), new)
+    assert value(new.one(), "Y") == 26
+    gate.open()
+    assert value(old.one(), "Y") == 16
+    assert value(asked(server, 5), "Y") == 26

@@ -8,13 +8,15 @@ mixture of two versions of a model.  `EnsembleRun` is a request's way through th
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.config.scheduling_config import EnsembleStep
 from triton_ros.core.ensemble.ensemble_booking import EnsembleBooking
-from triton_ros.core.ensemble.ensemble_cache import EnsembleCache, Put
+from triton_ros.core.ensemble.ensemble_cache import EnsembleCache, Put, look
 from triton_ros.core.ensemble.ensemble_flow import Graph
 from triton_ros.core.ensemble.ensemble_gate import StepGate
 from triton_ros.core.ensemble.ensemble_run import EnsembleRun, Errand, Host
@@ -23,7 +25,7 @@ from triton_ros.core.execution.executor import Clock
 from triton_ros.core.execution.payload import Item
 from triton_ros.core.model import Interface, Model
 from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome
-from triton_ros.core.response_cache import ResponseCache
+from triton_ros.core.response_cache import ModelCache, ResponseCache
 from triton_ros.core.scheduling.timer import Timer
 from triton_ros.core.telemetry.statistics import StatisticsCollector
 from triton_ros.core.validation import InputChecker, check_outputs
@@ -31,6 +33,16 @@ from triton_ros.core.validation import InputChecker, check_outputs
 T = TypeVar("T")
 Acquire = Callable[[str, int], Model]
 Release = Callable[[Model], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    """What holds as long as no model of the graph is exchanged."""
+
+    configs: list[ModelConfig]
+    graph: Graph
+    answers: ModelCache | None
+    """In the response cache, if they are to be there."""
 
 
 class EnsembleModel:
@@ -71,7 +83,8 @@ class EnsembleModel:
         limit = config.max_inflight_requests
         gates = [StepGate[Errand](limit, _launch) for _ in config.ensemble if limit]
         self._host = Host(config, version, clock, timer, gates)
-        self._graph: tuple[list[ModelConfig], Graph] | None = None
+        self._lock = threading.Lock()
+        self._derived: _Derived | None = None
         self._derive()
 
     @property
@@ -127,14 +140,15 @@ class EnsembleModel:
             check_outputs(request, self.config)
             # one by one: those that were acquired are given back if a later one cannot be
             held.extend(self._acquire(s.model_name, s.model_version) for s in self.config.ensemble)
-            graph = self._graph_of(held)
+            derived = self._derived_from(held)
+            graph = derived.graph
             if graph.decoupled and request.on_response is None:
                 raise UnsupportedError(
                     f"model '{self.name}' is decoupled: give the request an on_response"
                 )
             flow = graph.flow(request.outputs)
-            if self._cache is not None and not graph.decoupled:
-                outputs, put = self._cache.look(request)
+            if derived.answers is not None and not graph.decoupled:
+                outputs, put = look(derived.answers, request)
                 if outputs is not None:
                     self._give_back(held)
                     done(booking.cached(self.name, self.version, request, outputs))
@@ -165,28 +179,43 @@ class EnsembleModel:
         held: list[Model] = []
         try:
             held.extend(self._acquire(s.model_name, s.model_version) for s in self.config.ensemble)
-            self._graph_of(held)
+            self._derived_from(held)
         except TritonError:
             return  # the plan's check tells, or the next request
         finally:
             self._give_back(held)
 
-    def _graph_of(self, models: list[Model]) -> Graph:
+    def _derived_from(self, models: list[Model]) -> _Derived:
         """The graph over these models, made again when one of them was exchanged."""
         configs = [model.config for model in models]
-        known = self._graph
-        if known is None or any(a is not b for a, b in zip(known[0], configs, strict=True)):
-            known = configs, Graph(self.config, models)
-            if self._cache is not None:
-                self._cache.renew()
-            if known[1].decoupled != self.config.decoupled:
-                self.config = self.config.with_changes(decoupled=known[1].decoupled)
-            self._graph = known
-        return known[1]
+        if self._cache is not None:
+            configs += [c for config in configs for c in self._below(config)]
+        with self._lock:
+            known = self._derived
+            if known is None or not _same(known.configs, configs):
+                graph = Graph(self.config, models)
+                answers = self._cache.renew() if self._cache is not None else None
+                if graph.decoupled != self.config.decoupled:
+                    self.config = self.config.with_changes(decoupled=graph.decoupled)
+                known = self._derived = _Derived(configs, graph, answers)
+        return known
+
+    def _below(self, config: ModelConfig) -> list[ModelConfig]:
+        """Those of the models that an ensemble among the steps would use now, and so on."""
+        found: list[ModelConfig] = []
+        for step in config.ensemble:
+            model = self._acquire(step.model_name, step.model_version)
+            self._release(model)
+            found += [model.config, *self._below(model.config)]
+        return found
 
     def _give_back(self, held: list[Model]) -> None:
         for model in held:
             self._release(model)
+
+
+def _same(one: list[ModelConfig], other: list[ModelConfig]) -> bool:
+    return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
 
 
 def _launch(errand: Errand) -> None:

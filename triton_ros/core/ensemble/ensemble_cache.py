@@ -21,24 +21,28 @@ class EnsembleCache:
         self._open = partial(cache.model, name, version)
         self._answers: ModelCache = self._open()
 
-    def renew(self) -> None:
-        """The model of a step was exchanged: forget all answers, those to come from it as well."""
+    def renew(self) -> ModelCache:
+        """The model of a step was exchanged: forget all answers, those to come from it as well.
+
+        The place of the answers from now on.
+        """
         old, self._answers = self._answers, self._open()
         old.close()
-
-    def look(self, request: InferenceRequest) -> tuple[dict[str, Array] | None, Put]:
-        """The cached outputs, if there are any, and where the outcome goes otherwise."""
-        answers = self._answers
-        key = answers.key(request.inputs, request.outputs, request.parameters)
-        if key is None:
-            return None, lambda outcome: None
-
-        def put(outcome: Outcome) -> None:
-            if isinstance(outcome, InferenceResponse):
-                answers.put(key, outcome.outputs)
-
-        return answers.get(key), put
+        return self._answers
 
     def close(self) -> None:
         """Forget all of it."""
         self._answers.close()
+
+
+def look(answers: ModelCache, request: InferenceRequest) -> tuple[dict[str, Array] | None, Put]:
+    """The cached outputs, if there are any, and where the outcome goes otherwise."""
+    key = answers.key(request.inputs, request.outputs, request.parameters)
+    if key is None:
+        return None, lambda outcome: None
+
+    def put(outcome: Outcome) -> None:
+        if isinstance(outcome, InferenceResponse):
+            answers.put(key, outcome.outputs)
+
+    return answers.get(key), put
