@@ -37,6 +37,10 @@ class StressModel:
     answer: Callable[[float], list[float]]
     decoupled: bool = False
     sequence: bool = False
+    rows: int = 1
+    """At most so many in a request."""
+    instances: bool = False
+    """Whether their number is changed."""
 
 
 def _plus(offset: float) -> Callable[[float], list[float]]:
@@ -64,8 +68,10 @@ MODELS = {
     "batched": StressModel(
         fake(2, "max_batch_size: 8 dynamic_batching { max_queue_delay_microseconds: 300 }"),
         _plus(2),
+        rows=3,
+        instances=True,
     ),
-    "queued": StressModel(fake(3, _QUEUED), _plus(3)),
+    "queued": StressModel(fake(3, _QUEUED), _plus(3), instances=True),
     "ordered": StressModel(
         fake(
             4,
@@ -75,6 +81,7 @@ MODELS = {
         _plus(4),
     ),
     "sequence": StressModel(fake(5, _SEQUENCE), _plus(5), sequence=True),
+    "sum": StressModel(fake(0, f"{_SEQUENCE} instance_group {{ count: 2 }}"), _plus(0)),
     "stream": StressModel(
         fake(6, "max_batch_size: 4 model_transaction_policy { decoupled: true }"),
         lambda x: [x + 6] * (int(x) % 4),
@@ -85,6 +92,34 @@ MODELS = {
     ),
     "callee": StressModel(
         fake(8, f"max_batch_size: 4 instance_group {{ count: 2 {_RESOURCE} }}"), _plus(8)
+    ),
+    "fan": StressModel(
+        ensemble(
+            step("batched", "x:x", "y:m"),
+            step("plain", "x:m", "y:y"),
+            inputs="x",
+            outputs="y",
+            fan_out="batched,plain",
+        ),
+        _plus(3),
+        rows=9,
+    ),
+    "gated": StressModel(
+        ensemble(
+            "max_inflight_requests: 2",
+            step("stream", "x:x", "y:m"),
+            step("queued", "x:m", "y:y"),
+            inputs="x",
+            outputs="y",
+        ),
+        lambda x: [x + 9] * (int(x) % 4),
+        decoupled=True,
+    ),
+    "outer": StressModel(
+        ensemble(
+            step("chain", "x:x", "y:m"), step("caller", "x:m", "y:y"), inputs="x", outputs="y"
+        ),
+        _plus(18),
     ),
     "chain": StressModel(
         ensemble(
@@ -107,6 +142,8 @@ class _Adding:
         outputs = {"y": inputs["x"] + np.float32(self._model.offset)}
         if "s_in" in inputs:
             outputs["s_out"] = inputs["s_in"] + inputs["x"]
+            if self._model.name == "sum":
+                outputs["y"] = outputs["s_out"]
         return outputs
 
     def finalize(self) -> None:
@@ -134,7 +171,7 @@ class _Loaded:
         self.name = name
         self.offset = offset
         self.slow = name in ("queued", "ordered")
-        states = _STATES if name == "sequence" else ()
+        states = _STATES if name in ("sequence", "sum") else ()
         start = (TensorSpec("start", "FP32", (-1, 1)),) if states else ()
         self.signature = Signature((_X, *start, *states[:1]), (_Y, *states[1:]), batchable=True)
 
