@@ -197,6 +197,8 @@ REFUSED = [
         "has kind KIND_CPU but specifies one or more GPUs for m; instance_group.gpus [0] is",
     ),
     ("\ndefault_model_filename: '../x'", 2, "default_model_filename '../x' must stay inside"),
+    ("\ndefault_model_filename: '.'", 2, "default_model_filename '.' must name a file"),
+    ("\ninstance_group {\n gpus: [0, -1] }", 3, "instance_group.gpus must be 0 or more, got -1"),
     ("\ndefault_model_filename: '/x'", 2, "must stay inside the model's directory"),
     ("\noutput { name: 'y' data_type: TYPE_FP32 dims: 1 label_filename: 'a/../../b' }", 2, "b'"),
     (

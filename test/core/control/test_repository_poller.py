@@ -20,7 +20,8 @@ from toy_models import Toy, write_repository
 from triton_ros.core.control.model_repository import ModelRepository
 from triton_ros.core.control.repository_poller import RepositoryPoller
 from triton_ros.core.errors import InternalError, UnavailableError
-from triton_ros.core.server_options import ModelControlMode
+from triton_ros.core.server import InferenceServer
+from triton_ros.core.server_options import ModelControlMode, ServerOptions
 
 POLL, QUIET = 10.0, 1.0
 
@@ -175,6 +176,17 @@ def test_an_ensemble_is_tried_again_when_another_model_loaded(watched: Watched) 
     assert "load e" in [*watched.asked, *watched.after(POLL)]
 
 
+def test_a_touch_tries_again_what_failed(watched: Watched) -> None:
+    watched.answer = fail
+    watched.write(fake("garbage"))
+    watched.after(POLL)
+    assert watched.after(QUIET) == ["load m"]
+    assert watched.after(POLL) == []
+    watched.file.touch()
+    watched.after(POLL)
+    assert watched.after(QUIET) == ["load m"], "what was missing may be there now"
+
+
 @pytest.mark.parametrize("left", ["nothing", "mount point"])
 def test_a_root_that_vanished_unloads_nothing(
     watched: Watched, left: str, caplog: pytest.LogCaptureFixture
@@ -239,6 +251,18 @@ def test_an_ensemble_recovers_with_its_step(serve_with: ServeWith, root: Path) -
     assert failed == {"a", "e"}
     write_repository(root, {"a": fake(1)})
     until(lambda: server.model_ready("e"))
+
+
+def test_a_name_that_is_no_longer_in_two_roots(tmp_path: Path, backend: FakeBackend) -> None:
+    roots = [write_repository(tmp_path / root, {"m": fake(1)}) for root in ("a", "b")]
+    options = ServerOptions(
+        model_control_mode=ModelControlMode.POLL, repository_poll_secs=0.02, poll_quiet_secs=0.02
+    )
+    with InferenceServer(roots, backend.load_backend, options=options) as server:
+        error = server.start()["m"].exception(TIMEOUT)
+        assert "appears in two or more repositories" in str(error)
+        shutil.rmtree(roots[1] / "m")
+        until(lambda: server.model_ready("m"))
 
 
 def test_instances_change_in_place_in_poll_mode(

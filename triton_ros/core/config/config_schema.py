@@ -173,4 +173,6 @@ def inside(field: str, message: Any) -> str:
     path: str = getattr(message, field)
     if path.startswith("/") or "\0" in path or ".." in Path(path).parts:
         raise PlacedError(f"{field} '{path}' must stay inside the model's directory", field)
+    if path and not Path(path).parts:
+        raise PlacedError(f"{field} '{path}' must name a file", field)
     return path

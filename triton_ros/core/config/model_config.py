@@ -95,6 +95,8 @@ class InstanceGroup:
             raise ConfigError(
                 f"instance_group.count must be {_MOST_INSTANCES} or less, got {self.count}"
             )
+        if any(gpu < 0 for gpu in self.gpus):
+            raise ConfigError(f"instance_group.gpus must be 0 or more, got {min(self.gpus)}")
         if self.gpus and self.kind in (InstanceKind.KIND_CPU, InstanceKind.KIND_MODEL):
             raise ConfigError(
                 f"instance group '{self.name}' has kind {self.kind.value} but specifies one or more"

@@ -4,7 +4,8 @@
 
 A model that changed is left alone until it was quiet for a while, so a half-written upload is not
 loaded; then its content is compared, so a `touch` is no change.  A load that failed is tried again
-when the files change (an ensemble's, also when another model loaded).  A model that vanished is
+when the files change or are touched (an ensemble's, also when another model loaded; that of a name
+that was in two roots, also when it is in one only).  A model that vanished is
 unloaded when it stayed away for as long, so `rm -r` and a copy in its place is one change.
 
 A root that vanished, or that is another, empty directory than it was (the mount point of a disk
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +50,8 @@ class _Seen:
     action: Future[None] | None = None
     loads_before: int = 0
     """How many loads had succeeded, in all, when this model's last one failed."""
+    in_two: bool = False
+    """Whether more than one root had the model then."""
 
 
 class RepositoryPoller:
@@ -84,7 +87,8 @@ class RepositoryPoller:
         for name in names:
             path = self._path(name)
             if path:
-                self._seen[name] = _Seen(path, take_signature(path))
+                in_two = self._in_two(name)
+                self._seen[name] = _Seen(path, take_signature(path), in_two=in_two)
 
     def loading(self, name: str, load: Future[None]) -> None:
         """The load of a model that was expected."""
@@ -148,7 +152,7 @@ class RepositoryPoller:
         digest = content_digest(path)
         if take_signature(path) != signature:  # it changes while it is read
             return self._quiet_ns / 1e9
-        unchanged = digest == seen.digest
+        unchanged = digest == seen.digest and not _failed(seen)
         seen.signature, seen.noticed = signature, None
         seen.digest = digest
         if not unchanged:
@@ -174,7 +178,11 @@ class RepositoryPoller:
 
     def _may_work_now(self, name: str, seen: _Seen) -> bool:
         """Whether a load that failed failed for what may be different now."""
-        if not _failed(seen) or self._succeeded <= seen.loads_before:
+        if not _failed(seen):
+            return False
+        if seen.in_two and not self._in_two(name):
+            return True
+        if self._succeeded <= seen.loads_before:
             return False
         try:
             return self._repository.find(name).read_config(self._config_name).is_ensemble
@@ -184,7 +192,7 @@ class RepositoryPoller:
     # actions ---------------------------------------------------------------------------------
 
     def _begin_load(self, name: str, seen: _Seen) -> None:
-        seen.loads_before = self._succeeded
+        seen.loads_before, seen.in_two = self._succeeded, self._in_two(name)
         seen.action = self._act(name, self._load)
 
     def _act(self, name: str, act: Act) -> Future[None] | None:
@@ -212,10 +220,15 @@ class RepositoryPoller:
         return found
 
     def _path(self, name: str) -> Path | None:
+        return next(self._places(name), None)
+
+    def _in_two(self, name: str) -> bool:
+        return len(list(self._places(name))) > 1
+
+    def _places(self, name: str) -> Iterator[Path]:
         for root in self._repository.roots:
             if root not in self._missing and (root / name).is_dir():
-                return root / name
-        return None
+                yield root / name
 
     def _look_at_roots(self) -> None:
         for root, before in self._roots.items():
