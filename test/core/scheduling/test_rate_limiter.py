@@ -162,6 +162,36 @@ def test_what_was_borrowed_can_be_lent_further() -> None:
     limits.granted("c")
 
 
+def test_who_borrowed_keeps_what_it_has_when_the_lender_ends() -> None:
+    """A call for which its caller does not wait."""
+    limits = Limits(R=2, S=1)
+    limits.join("caller", R=2, S=1)
+    limits.join("called", R=1, S=1)
+    limits.join("below", R=1)
+    limits.join("other", R=1)
+    above = limits.granted("caller")
+    called = limits.granted("called", [above])
+    below = limits.granted("below", [called])
+    limits.finish(called)  # it owns nothing: the rest is its own lender's
+    limits.finish(above)
+    assert limits.start("called", [above]) is not None, "R is free once, S is"
+    assert limits.start("other") is None
+    limits.finish(below)
+    assert limits.start("other") is not None
+
+
+def test_who_ended_lends_no_more() -> None:
+    limits = Limits(R=1)
+    limits.join("caller", R=1)
+    limits.join("called", R=1)
+    above = limits.granted("caller")
+    limits.finish(above)
+    again = limits.granted("caller")
+    assert limits.start("called", [above]) is None
+    limits.finish(again)
+    assert limits.start("called", [above]) is not None
+
+
 def test_a_grant_that_was_not_used_does_not_count_as_an_execution() -> None:
     limits = Limits(R=1)
     limits.join("a", R=1)

@@ -83,6 +83,7 @@ class RateLimiter:
         self._members: dict[Hashable, _Member] = {}
         self._used: Need = Counter()
         self._waiting: dict[Hashable, _Waiter] = {}
+        self._borrowers: set[Grant] = set()
 
     def join(self, key: Hashable, config: RateLimiterConfig, device: int) -> None:
         """An instance begins to exist.  Raises `ConfigError` if it could never run."""
@@ -121,9 +122,11 @@ class RateLimiter:
     def finish(self, grant: Grant, executed: bool = True) -> Wakes:
         """Give back what was granted; `executed` False if there was nothing to run after all."""
         with self._lock:
+            self._hand_over(grant)
             self._used -= grant.own  # a Counter drops what is not positive
             for lender, amount in grant.lent_by:
                 lender.available += amount
+            grant.available = Counter()  # a call that still waits names it, but it has nothing
             member = self._members.get(grant.key)
             if member and executed:
                 member.executions += 1
@@ -183,6 +186,25 @@ class RateLimiter:
         for lender, amount in grant.lent_by:
             lender.available -= amount
             grant.available += amount
+        if grant.lent_by:
+            self._borrowers.add(grant)
+
+    def _hand_over(self, grant: Grant) -> None:
+        """Who borrowed from a grant that ends (nobody waited for the call) keeps what it has."""
+        self._borrowers.discard(grant)
+        for borrower in self._borrowers:
+            loans = [amount for lender, amount in borrower.lent_by if lender is grant]
+            borrower.lent_by = [loan for loan in borrower.lent_by if loan[0] is not grant]
+            for loan in loans:
+                own = loan & grant.own
+                grant.own -= own
+                borrower.own += own
+                loan.subtract(own)
+                for lender, amount in grant.lent_by:
+                    part = loan & amount
+                    loan.subtract(part)
+                    amount.subtract(part)
+                    borrower.lent_by.append((lender, part))
 
     def _others_first(self, key: Hashable, member: _Member) -> bool:
         """Whether somebody who waits for the same has a better claim, and could use it (soon)."""
