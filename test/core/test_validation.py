@@ -220,6 +220,8 @@ def test_elements_of_bytes_tensors_are_bytes_or_str() -> None:
         np.array([], "O"),
     ):
         assert check_inputs(ask(x=good), model) == 1
+    with pytest.raises(InvalidArgumentError, match="input 'x' of model 'm' holds a str that is no"):
+        check_inputs(ask(x=np.array(["a", "\ud800"], object)), model)
     for bad in (3, None, ["a"]):
         value = np.empty(2, object)
         value[:] = ["a", bad]

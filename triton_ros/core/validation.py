@@ -180,9 +180,19 @@ def _check_tensor(config: ModelConfig, expected: InputConfig, value: Tensor, bat
 
 def _check_elements_are_bytes(model: str, name: str, value: Array) -> None:
     """Found here, it is its request's fault; found by the model, the whole batch's."""
-    for kind in set(map(type, value.flat)):
+    kinds = set(map(type, value.flat))
+    for kind in kinds:
         if not issubclass(kind, bytes | str):
             raise InvalidArgumentError(
                 f"inference input '{name}' of model '{model}' holds a {kind.__name__};"
                 " elements of a BYTES tensor are bytes or str"
             )
+    if kinds != {bytes}:
+        try:
+            for element in value.flat:
+                if isinstance(element, str):
+                    element.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidArgumentError(
+                f"inference input '{name}' of model '{model}' holds a str that is no text: {error}"
+            ) from None

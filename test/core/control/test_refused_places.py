@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_backend import FakeBackend, fake, serving
+from fake_backend import FakeBackend, ensemble, fake, serving, step
 from lifecycle_checks import Serve, ServeWith, why
 
 from triton_ros.core.control.instance_places import count_gpus
@@ -81,3 +82,11 @@ def test_a_file_that_is_not_there(
         assert told(root, error, "default_model_filename") == "x.fake does not exist"
     else:
         assert isinstance(error, NotFoundError), "no field to blame"
+
+
+def test_an_ensemble_that_does_not_fit_a_model(serve: Serve, root: Path) -> None:
+    whole = ensemble(step("a", "x:X", "y:M"), step("b", "z:M", "y:Y"))
+    lines = whole.config.replace("step {", "\nstep {\n")
+    server = serve(a=fake(1), b=fake(2), m=replace(whole, config=lines))
+    message = told(root, why(server), 'model_name: "b"')
+    assert "is mapping to non-existing input z in model b; it has x" in message

@@ -82,7 +82,10 @@ def line_of(text: str, error: ConfigError) -> int:
             return here.line
         words = snakes + re.findall(r"[a-z][a-z_0-9]*", message)
         return _first(here, words, names_only=True) or max(here.line, 1)
-    return _first(here, re.findall(r"'([^']+)'", message) + snakes, names_only=False) or 1
+    words = re.findall(r"'([^']+)'", message) + snakes
+    if message.startswith("in ensemble"):  # it names a step by its model, without quotes
+        words += re.findall(r"\bmodel ([^\s;,']+)", message)
+    return _first(here, words, names_only=False) or 1
 
 
 def _follow(root: _Field, place: tuple[str | int, ...]) -> _Field:
