@@ -147,6 +147,33 @@ def test_traces_of_requests_that_were_refused_end(server: InferenceServer, tmp_p
     assert ended == set(heads)
 
 
+def test_who_takes_another_one_s_place_is_traced(
+    server: InferenceServer, backend: FakeBackend, tmp_path: Path
+) -> None:
+    file = tmp_path / "trace.json"
+    server.tracer.update(
+        {"trace_level": ["TIMESTAMPS"], "trace_rate": "1", "trace_file": str(file)}
+    )
+    gate = backend.on_execute = Gate("m")
+    done = Outcomes()
+    server.submit(request("m", id="first"), done)
+    gate.wait_entered()
+    ticket = server.submit(request("m", id="old"), done)
+    assert ticket is not None
+    assert server.replace(ticket, request("m", id="new"), done)
+    too_late = request("m", id="late")
+    assert server.replace(ticket, too_late, done) is None
+    assert too_late.trace is None, "it can be submitted"
+    gate.open()
+    done.wait(3)
+    server.close(TIMEOUT)
+    entries = json.loads(file.read_text())
+    heads = {e["id"]: e["request_id"] for e in entries if "model_name" in e}
+    assert sorted(heads.values()) == ["first", "late", "new", "old"]
+    ran = {heads[e["id"]] for e in entries for t in e.get("timestamps", ()) if "COMP" in t["name"]}
+    assert ran == {"first", "new"}
+
+
 def test_a_backend_s_refusal_counts_as_its_failure_queued_or_not(
     server: InferenceServer, backend: FakeBackend
 ) -> None:

@@ -216,11 +216,15 @@ class InferenceServer:
         if request.model_name != model.name:
             return None
         self._lifecycle.retain(model)
+        traced = self._trace(model, request)
         try:
             item = model.replace(ticket.item, request, self._releasing(model, done))
         except TritonError:
             item = None
         if item is None:
+            if traced:  # of the attempt: if the request is submitted now, that is another one
+                request.trace.end()
+                request.trace = None
             self._lifecycle.release(model)
             return None
         return Ticket(model, item)
@@ -231,10 +235,16 @@ class InferenceServer:
         except TritonError as error:
             done(error)
             return None
-        if self.tracer.enabled and request.trace is None:
-            request.trace = self.tracer.start(model.name, model.version, request.id)
+        self._trace(model, request)
         item = model.submit(request, self._releasing(model, done), inline=inline)
         return Ticket(model, item) if item else None
+
+    def _trace(self, model: Model, request: InferenceRequest) -> bool:
+        """Whether a trace of the request begins here."""
+        if not self.tracer.enabled or request.trace is not None:
+            return False
+        request.trace = self.tracer.start(model.name, model.version, request.id)
+        return request.trace is not None
 
     def _releasing(self, model: Model, done: Done) -> Done:
         def finished(outcome: Outcome) -> None:
