@@ -204,3 +204,28 @@ def test_a_deadline_between_steps_counts_as_one(
     gate.open()
     done.one()
     assert server.describe("e").statistics.failures == {FailureReason.DEADLINE: 1}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_what_was_answered_is_not_withdrawn(
+    server: InferenceServer, late: Late, streamed: bool
+) -> None:
+    """Its sequence would end with it, if the instance is not free again before."""
+    over = Outcomes()
+
+    def ask() -> None:
+        if streamed:
+            over(len(list(server.infer_stream(request("stream")))))
+        else:
+            server.infer(request("stream", on_response=lambda response: None), TIMEOUT)
+            over(1)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert late.came.acquire(timeout=TIMEOUT)
+    running = late.kept[0]
+    running.respond({"y": row(5)})
+    running.finish()
+    assert over.one() == 1
+    thread.join(TIMEOUT)
+    assert not running.cancelled

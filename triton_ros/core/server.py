@@ -82,18 +82,22 @@ class ModelDescription:
 
 @contextmanager
 def _own_token(request: InferenceRequest) -> Iterator[Cancellation]:
-    """What withdraws this request alone, at the end of the block or with the request's own token,
-    which may stand for others too.
+    """What withdraws this request alone: when the block is left early, or with the request's own
+    token, which may stand for others too.
+
+    Not after the answer: its sequence would end with a request that is withdrawn.
     """
     token, own = request.cancellation, Cancellation()
     if token is not None:
         token.watch(id(own), own.cancel)
     try:
         yield own
+    except BaseException:
+        own.cancel()
+        raise
     finally:
         if token is not None:
             token.unwatch(id(own))
-        own.cancel()
 
 
 class InferenceServer:
@@ -191,14 +195,12 @@ class InferenceServer:
         with _own_token(request) as token:
             asked = replace(request, on_response=arrived.put, cancellation=token)
             self._submit(asked, arrived.put, inline=False)
-            while True:
-                outcome = arrived.get()
-                if isinstance(outcome, TritonError):
-                    raise outcome
-                if not outcome.final or outcome.outputs:
-                    yield outcome
-                if outcome.final:
-                    return
+            while not isinstance(outcome := arrived.get(), TritonError) and not outcome.final:
+                yield outcome
+        if isinstance(outcome, TritonError):
+            raise outcome
+        if outcome.outputs:
+            yield outcome
 
     def submit(self, request: InferenceRequest, done: Done) -> Ticket | None:
         """Queue a request; `done` gets its outcome on the thread that finished it.
