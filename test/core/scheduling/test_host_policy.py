@@ -36,7 +36,9 @@ def test_cores_of_a_range_and_of_a_node(tmp_path: Path) -> None:
         ("cpu,cores=1", "accepted are"),
         ("cpu,cpu-cores=", "accepted are"),
         ("cpu,cpu-cores=a-b", "'a-b' is neither a core nor a range"),
-        ("cpu,cpu-cores=9000", "has cores [9000]; this process may use"),
+        ("cpu,cpu-cores=1000", "has cores [1000]; this process may use"),
+        ("cpu,cpu-cores=0-99999999999", "'0-99999999999' is no range of cores 0 to 1023"),
+        ("cpu,cpu-cores=3-1", "'3-1' is no range of cores"),
         ("cpu,numa-node=77", "there is no NUMA node 77; there are none"),
     ],
 )

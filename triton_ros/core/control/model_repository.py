@@ -3,10 +3,12 @@
 """What is on disk: models, versions, files.  Reads; never loads.
 
 Layout, as Triton has it: ``<root>/<model>/{config.pbtxt, configs/<name>.pbtxt, <labels>,
-<version>/<file>}``.  Version directories are 64-bit integers without a leading zero;
-everything else in a
-model's directory (``warmup``, ``initial_state``, ``configs``) is its own business.  What begins
-with a dot is no model.
+<version>/<file>}``.  Version directories are 64-bit integers without a leading zero; everything
+else in a model's directory (``warmup``, ``initial_state``, ``configs``) is its own business.  What
+begins with a dot is no model.
+
+Names, and paths in a configuration, stay inside.  Links to files are followed: who may write into
+the repository decides what is in it (``colcon build --symlink-install`` makes nothing but links).
 """
 
 from __future__ import annotations

@@ -18,6 +18,9 @@ from pathlib import Path
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind
 from triton_ros.core.errors import ConfigError
 
+_MOST_CORES = 1024
+"""What an affinity mask holds."""
+
 _NODES = Path("/sys/devices/system/node")
 
 
@@ -93,7 +96,12 @@ def _cores(value: str, setting: str) -> frozenset[int]:
             raise ConfigError(
                 f"host_policy '{setting}': '{part}' is neither a core nor a range like 0-3"
             )
-        cores.update(range(int(first), int(last or first) + 1))
+        highest = int(last or first)
+        if not int(first) <= highest < _MOST_CORES:
+            raise ConfigError(
+                f"host_policy '{setting}': '{part}' is no range of cores 0 to {_MOST_CORES - 1}"
+            )
+        cores.update(range(int(first), highest + 1))
     return frozenset(cores)
 
 
