@@ -127,8 +127,8 @@ def test_instances_stay_on_the_cores_of_their_policy(client: Client, run: Run) -
         return found
 
     client.to_unconfigured()
-    (reason,) = client.set({"host_policy": ["cpu,cpu-cores=4000"]})
-    assert "parameter 'host_policy' is ['cpu,cpu-cores=4000']: host_policy 'cpu' has" in reason
+    (reason,) = client.set({"host_policy": ["cpu,cpu-cores=1000"]})
+    assert "parameter 'host_policy' is ['cpu,cpu-cores=1000']: host_policy 'cpu' has" in reason
     free = bound()
     before = configured_with(client, {"host_policy": [f"cpu,cpu-cores={first}"]})
     assert client.change_state("activate")
