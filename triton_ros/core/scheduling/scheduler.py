@@ -36,6 +36,8 @@ _LOG = logging.getLogger(__name__)
 
 Task = tuple[Executor, list[Item], Grant | None]
 
+_NOTHING = Wait()
+
 
 class Scheduler:
     """Runs one model version's items on its instances."""
@@ -343,6 +345,8 @@ class Scheduler:
     def _pull(self) -> Task | Wait:
         """Under the lock: the next batch and the instance for it."""
         now = self._clock()
+        if self._limiter is None and not len(self._batcher):
+            return _NOTHING
         soonest = Wait()
         for executor in reversed(self._idle):
             if executor not in self._executors:
