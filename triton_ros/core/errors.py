@@ -39,6 +39,7 @@ class TritonError(Exception):
         """The same error with the place in front of its message: ``in ensemble 'E', ...``."""
         error = type(self)(f"{place}, {self}")
         error.reason = self.reason
+        error.__cause__ = self.__cause__
         return error
 
 
