@@ -24,7 +24,6 @@ from triton_ros.core.request import InferenceRequest
 from triton_ros.core.tensor import TensorSpec
 from triton_ros.core.validation import (
     InputChecker,
-    check_elements,
     check_inputs,
     check_outputs,
 )
@@ -123,7 +122,7 @@ def test_unknown_outputs_name_the_known_ones() -> None:
 @pytest.mark.parametrize("max_batch_size", [0, 2])
 @pytest.mark.parametrize("count", [0, 1, 50])
 def test_any_number_of_elements(max_batch_size: int, count: int) -> None:
-    assert check_elements(ask(x=zeros(count, 2, 4)), config(max_batch_size)) == count
+    assert InputChecker(config(max_batch_size)).elements(ask(x=zeros(count, 2, 4))) == count
 
 
 @pytest.mark.parametrize(
@@ -139,7 +138,7 @@ def test_any_number_of_elements(max_batch_size: int, count: int) -> None:
 def test_elements_are_checked_too(inputs: dict[str, Any], message: str) -> None:
     more = (SECOND,) if "z" in message or "z" in inputs else ()
     with pytest.raises(InvalidArgumentError) as caught:
-        check_elements(ask(**inputs), config(2, *more))
+        InputChecker(config(2, *more)).elements(ask(**inputs))
     assert message in str(caught.value)
 
 
@@ -268,9 +267,9 @@ class Odd:
     st.sampled_from([0, 8]),
 )
 def test_anything_at_all_is_refused_or_fits(inputs: Any, max_batch_size: int) -> None:
-    model = config(max_batch_size, OPTIONAL)
-    for check in check_inputs, check_elements:
+    checker = InputChecker(config(max_batch_size, OPTIONAL))
+    for check in checker.rows, checker.elements:
         try:
-            check(InferenceRequest("m", inputs), model)
+            check(InferenceRequest("m", inputs))
         except TritonError as error:
             str(error)

@@ -92,11 +92,6 @@ def check_inputs(request: InferenceRequest, config: ModelConfig) -> int:
     return InputChecker(config).rows(request)
 
 
-def check_elements(request: InferenceRequest, config: ModelConfig) -> int:
-    """`InputChecker.elements`, for a caller that asks once."""
-    return InputChecker(config).elements(request)
-
-
 def check_outputs(request: InferenceRequest, config: ModelConfig) -> None:
     """Refuse wanted outputs that the model does not have."""
     if request.outputs:
