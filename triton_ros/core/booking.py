@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import TritonError
 from triton_ros.core.execution.executor import Clock
 from triton_ros.core.request import (
@@ -30,15 +31,22 @@ Outputs = dict[str, Array]
 Finish = Callable[[list[Outputs]], "Outputs | TritonError"]
 
 
+def wanted(outputs: Outputs, request: InferenceRequest) -> Outputs:
+    """The outputs that the request asks for; all, if it does not say."""
+    if not request.outputs:
+        return outputs
+    return {name: outputs[name] for name in request.outputs if name in outputs}
+
+
 class Books(Protocol):
     """What a booking needs of its model."""
 
     name: str
     version: int
+    config: ModelConfig
     statistics: StatisticsCollector
     clock: Clock
     cache: ModelCache | None
-    decoupled: bool
 
 
 class Booking:
@@ -107,7 +115,7 @@ class Booking:
         """The one answer (of a decoupled model: that there is no more, or why)."""
         books, trace = self._books, self._request.trace
         now = books.clock()
-        if books.decoupled:
+        if books.config.decoupled:
             self._times().ended(timing, outcome if isinstance(outcome, TritonError) else None)
         if trace is not None:
             if not isinstance(outcome, TritonError):
@@ -151,12 +159,10 @@ class Booking:
         parameters: Mapping[str, Parameter] | None = None,
     ) -> InferenceResponse:
         books, request = self._books, self._request
-        if request.outputs:
-            outputs = {name: outputs[name] for name in request.outputs if name in outputs}
         return InferenceResponse(
             books.name,
             books.version,
-            outputs,
+            wanted(outputs, request),
             request.id,
             request.tag,
             timing,

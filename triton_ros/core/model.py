@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from triton_ros.core.backend import BackendModel
-from triton_ros.core.booking import Booking, Finish, Outputs
+from triton_ros.core.booking import Booking, Finish, Outputs, wanted
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import CancelledError, InternalError, TritonError, UnsupportedError
 from triton_ros.core.execution.executor import Clock, Executor
@@ -123,7 +123,6 @@ class BackedModel:
         self.clock = clock
         self.cache = cache
         self.output_labels = output_labels or {}
-        self.decoupled = config.decoupled
         self._scheduler = scheduler
         self.instances = InstancePool(scheduler, executors, backend_model)
         self._processor = processor
@@ -177,9 +176,9 @@ class BackedModel:
         finally:
             self._scheduler.give_back(executor)
         self.statistics.succeeded(timing, self.clock() - start, rows)
-        if request.outputs:
-            outputs = {name: outputs[name] for name in request.outputs if name in outputs}
-        return InferenceResponse(self.name, self.version, outputs, request.id, request.tag, timing)
+        return InferenceResponse(
+            self.name, self.version, wanted(outputs, request), request.id, request.tag, timing
+        )
 
     def _is_plain(self, request: InferenceRequest) -> bool:
         """Whether the request is raw arrays, and nothing about it has to be watched."""
@@ -240,7 +239,7 @@ class BackedModel:
         """The request's items; raises `TritonError` whatever is wrong with it."""
         if request.caller is not None:
             refuse_circular(request, self.name)
-        if self.decoupled and request.on_response is None:
+        if self.config.decoupled and request.on_response is None:
             raise UnsupportedError(
                 f"model '{self.name}' is decoupled: give the request an on_response"
             )
@@ -265,7 +264,7 @@ class BackedModel:
             s.name: request.inputs[s.name] for s in self._raw.inputs if s.name in request.inputs
         }
         item = self._item(inputs, booking.answered, request, rows=rows)
-        if self.decoupled:
+        if self.config.decoupled:
             item.respond = booking.responded
         else:
             item.done = lambda outcome, timing: booking.answered(

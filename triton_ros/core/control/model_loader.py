@@ -7,8 +7,8 @@ Whatever fails on the way, what was already acquired is released again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,17 @@ class InstanceChange:
         self.model.instances.retire(self.added)
 
 
+@contextmanager
+def _translated() -> Iterator[None]:
+    """A foreign error (a runtime's, the file system's) becomes one of ours, once."""
+    try:
+        yield
+    except TritonError:
+        raise
+    except Exception as error:
+        raise InternalError(f"{type(error).__name__}: {error}") from error
+
+
 class ModelLoader:
     """Builds served versions; many may load at once.
 
@@ -108,20 +119,11 @@ class ModelLoader:
         """Stop what the models shared; no model may serve any more."""
         self.timer.close()
 
+    @_translated()
     def load(
         self, directory: ModelDirectory, config: ModelConfig, version: int, stage: Stage = no_stage
     ) -> BackedModel:
         """Load, complete, instantiate, warm up.  Raises `TritonError`, whatever went wrong."""
-        try:
-            return self._load(directory, config, version, stage)
-        except TritonError:
-            raise
-        except Exception as error:  # a runtime's or the file system's: translated here, once
-            raise InternalError(f"{type(error).__name__}: {error}") from error
-
-    def _load(
-        self, directory: ModelDirectory, config: ModelConfig, version: int, stage: Stage
-    ) -> BackedModel:
         start = self._clock()
         gpus = self._gpu_count()
         version_dir = directory.version_dir(version)
@@ -171,6 +173,7 @@ class ModelLoader:
             return None
         return self.cache.model(config.name, version)
 
+    @_translated()
     def change_instances(
         self,
         model: BackedModel,
@@ -179,18 +182,8 @@ class ModelLoader:
         stage: Stage = no_stage,
     ) -> InstanceChange:
         """Make, warm and start the instances that `config` (not completed) asks for and the served
-        version lacks.  What is too many goes with `keep`.
+        version lacks.  What is too many goes with `keep`.  Raises `TritonError`.
         """
-        try:
-            return self._change_instances(model, directory, config, stage)
-        except TritonError:
-            raise
-        except Exception as error:  # a runtime's: translated here, once
-            raise InternalError(f"{type(error).__name__}: {error}") from error
-
-    def _change_instances(
-        self, model: BackedModel, directory: ModelDirectory, config: ModelConfig, stage: Stage
-    ) -> InstanceChange:
         asked = model.config.with_changes(instance_group=config.instance_group)
         completed = asked.with_changes(
             instance_group=complete_groups(asked),

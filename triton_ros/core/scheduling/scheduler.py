@@ -93,13 +93,13 @@ class Scheduler:
 
         Raises `ConfigError` if the rate limiter could never let one run.
         """
-        try:
-            for executor in executors if self._limiter else ():
-                assert self._limiter is not None
-                self._limiter.join(executor, executor.group.rate_limiter, executor.device)
-        except ConfigError:
-            self._leave(executors)
-            raise
+        if self._limiter:
+            try:
+                for executor in executors:
+                    self._limiter.join(executor, executor.group.rate_limiter, executor.device)
+            except ConfigError:
+                self._leave(executors)
+                raise
         for executor in executors:
             executor.reschedule = self._reschedule
         threads = [
