@@ -42,6 +42,8 @@ setup(
         "onnxruntime": ["onnxruntime"],
         "tflite": ["ai-edge-litert"],
         "gpu": ["tensorrt", "pycuda"],
+        "tracking": ["norfair-enough"],
+        "replay": ["rosbags", "tqdm"],
     },
     python_requires=">=3.10",
     entry_points={"console_scripts": [f"{NAME} = {NAME}.main:main"]},

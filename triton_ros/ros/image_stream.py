@@ -17,8 +17,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
@@ -26,41 +24,23 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
-from vision_msgs.msg import Detection2DArray
 
 from triton_ros.core.errors import TritonError
-from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome
+from triton_ros.core.request import Done, InferenceRequest, Outcome
 from triton_ros.core.server import InferenceServer, Ticket
 from triton_ros.ros import conversions
 from triton_ros.ros.annotator import Annotator
 from triton_ros.ros.drop_reasons import WANTED, reason_of
+from triton_ros.ros.frame import Answer, Frame
 from triton_ros.ros.frame_queue import FrameQueue, Sequencer
 from triton_ros.ros.image_cdr import FrameHeader, read_compressed, read_image
 from triton_ros.ros.parameters import StreamSettings
 from triton_ros.ros.qos import image_qos
 from triton_ros.ros.stream_outputs import StreamOutputs
 from triton_ros.ros.stream_statistics import StreamStatistics, Throttle
-from triton_ros.vision.draw import annotate
 from triton_ros.vision.image import Image, ImageError
 
 REPORT_EVERY_S = 5.0
-
-
-@dataclass(slots=True)
-class Frame:
-    """A frame from reception to publication."""
-
-    header: FrameHeader
-    image: Image
-    received_ns: int
-    number: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    frame: Frame
-    response: InferenceResponse
-    message: Detection2DArray
 
 
 class ImageStream:
@@ -77,18 +57,17 @@ class ImageStream:
         self.statistics = StreamStatistics()
         self._node = node
         self._server = server
-        self._annotator = annotator
         self._topic = node.resolve_topic_name(settings.topic)  # as people see it
         self._queue: FrameQueue[Frame] = FrameQueue(settings.queue_depth, 1)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._started = self._left = 0
         self._newest: Ticket | None = None
-        self._leaving: Sequencer[_Answer] = Sequencer()
+        self._leaving: Sequencer[Answer] = Sequencer()
         self._publishing = threading.Lock()
         self._reports = Throttle(REPORT_EVERY_S)
         self._subscription: Subscription[ImageMessage | CompressedImage] | None = None
-        self._outputs = StreamOutputs(node, server, settings.name)
+        self._outputs = StreamOutputs(node, server, annotator, settings.name)
 
     # control, on the executor's thread -------------------------------------------------------
 
@@ -246,19 +225,17 @@ class ImageStream:
 
         return done
 
-    def _answer(self, frame: Frame, outcome: Outcome) -> _Answer | None:
+    def _answer(self, frame: Frame, outcome: Outcome) -> Answer | None:
         if isinstance(outcome, TritonError):
             self._drop(reason_of(outcome), outcome)
             return None
         try:
-            header = conversions.header_message(frame.header)
-            message = conversions.detections_message(header, outcome.outputs)
+            return self._outputs.prepare(frame, outcome)
         except Exception as error:  # a frame that never leaves would hold back all that follow
             self._drop("model_error", conversions.unfit(outcome, error))
             return None
-        return _Answer(frame, outcome, message)
 
-    def _leave(self, number: int, answer: _Answer | None) -> None:
+    def _leave(self, number: int, answer: Answer | None) -> None:
         with self._publishing:
             for ready in self._leaving.arrive(number, answer):
                 self._publish(ready)
@@ -266,8 +243,8 @@ class ImageStream:
             self._left += 1
             self._idle.notify_all()
 
-    def _publish(self, answer: _Answer) -> None:
-        if not self._outputs.detections.publish(answer.message):
+    def _publish(self, answer: Answer) -> None:
+        if not self._outputs.publish(answer):
             self.statistics.dropped("deactivated")
             return
         self.statistics.answered(
@@ -275,12 +252,6 @@ class ImageStream:
             time.monotonic_ns() - answer.frame.received_ns,
             answer.response.timing.batch_size,
         )
-        if self._outputs.annotated.listened:
-            self._annotator.offer(self.settings.name, partial(self._annotate, answer))
-
-    def _annotate(self, answer: _Answer) -> None:
-        picture = annotate(answer.frame.image.pixels("bgr"), answer.response.outputs)
-        self._outputs.annotated.publish(conversions.image_message(answer.message.header, picture))
 
     def _drop(self, reason: str, error: TritonError) -> None:
         if reason in WANTED:
