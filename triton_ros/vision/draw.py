@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from triton_ros.core.tensor import Array
+from triton_ros.vision.geometry import box_quads
 
 Color: TypeAlias = tuple[int, int, int]
 
@@ -95,7 +96,7 @@ def _quads(outputs: Mapping[str, Array]) -> Array:
     if "REGIONS" in outputs:
         return outputs["REGIONS"]
     boxes = outputs.get("BOXES", np.zeros((0, 4), np.float32))
-    return boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+    return box_quads(boxes)
 
 
 def _captions(outputs: Mapping[str, Array], quads: int) -> list[str]:

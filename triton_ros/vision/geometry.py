@@ -82,6 +82,11 @@ def fit(source: tuple[int, int], target: tuple[int, int], resize: Resize) -> Geo
     )
 
 
+def box_quads(boxes: Array) -> Array:
+    """Boxes [n, 4] (x0, y0, x1, y1) as quads [n, 4, 2] of their corners TL, TR, BR, BL."""
+    return boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
+
+
 def limited_size(
     source: tuple[int, int], multiple_of: int, shortest: int, longest: int
 ) -> tuple[int, int]:

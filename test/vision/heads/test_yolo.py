@@ -69,6 +69,9 @@ def test_round_trip(make_processor, format: str, resize: str, units: str) -> Non
     assert answer["SCORES"].tolist() == pytest.approx(SCORES.tolist(), abs=1e-5)
     assert np.abs(answer["BOXES"] - TRUTH).max() < 0.01
     assert answer["BOXES"].dtype == answer["SCORES"].dtype == np.float32
+    left, top, right, bottom = answer["BOXES"].T
+    corners = np.stack([left, top, right, top, right, bottom, left, bottom], axis=1)
+    assert np.array_equal(answer["REGIONS"], corners.reshape(-1, 4, 2))
 
 
 @pytest.mark.parametrize("format", ["v5", "v8"])
@@ -101,8 +104,10 @@ def test_nothing_found_has_the_right_shapes(make_processor, format: str) -> None
     work = processor.prepare({"IMAGE": FRAME}, {})
     answer = processor.finish(work, [{"output0": np.zeros(dims(format), np.float32)}])
     shapes = {name: value.shape for name, value in answer.items()}
-    assert shapes == {"BOXES": (0, 4), "SCORES": (0,), "CLASS_IDS": (0,), "LABELS": (0,)}
-    assert [spec.name for spec in processor.outputs] == list(shapes)
+    assert shapes.pop("BOXES") == (0, 4)
+    assert shapes.pop("REGIONS") == (0, 4, 2)
+    assert shapes == {"SCORES": (0,), "CLASS_IDS": (0,), "LABELS": (0,)}
+    assert [spec.name for spec in processor.outputs] == list(answer)
 
 
 def test_boxes_are_clipped_to_the_image(make_processor) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from triton_ros.core.errors import InvalidArgumentError
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array, TensorSpec
-from triton_ros.vision.geometry import Geometry
+from triton_ros.vision.geometry import Geometry, box_quads
 from triton_ros.vision.nms import nms
 from triton_ros.vision.yaml_fields import Fields
 
@@ -26,6 +26,9 @@ REGIONS = TensorSpec("REGIONS", "FP32", (-1, 4, 2))
 SCORES = TensorSpec("SCORES", "FP32", (-1,))
 CLASS_IDS = TensorSpec("CLASS_IDS", "INT32", (-1,))
 LABELS = TensorSpec("LABELS", "BYTES", (-1,))
+
+DETECTIONS = (BOXES, REGIONS, SCORES, CLASS_IDS, LABELS)
+"""What every box detector answers."""
 
 Outputs = Mapping[str, Array]
 """The raw outputs of one element, without batch dim."""
@@ -152,9 +155,14 @@ def text_array(texts: Sequence[str]) -> Array:
 def detections(
     context: Context, labels: tuple[str, ...], boxes: Array, scores: Array, classes: Array
 ) -> dict[str, Array]:
-    """The answer of a box detector; `boxes` [n, 4] are x0, y0, x1, y1 in input pixels, sorted."""
+    """The answer of a box detector; `boxes` [n, 4] are x0, y0, x1, y1 in input pixels, sorted.
+
+    The corners come as well, for a model that looks at regions may be next.
+    """
+    found = context.geometry.boxes_to_source(boxes)
     return {
-        "BOXES": context.geometry.boxes_to_source(boxes),
+        "BOXES": found,
+        "REGIONS": box_quads(found),
         "SCORES": scores.astype(np.float32),
         "CLASS_IDS": classes.astype(np.int32),
         "LABELS": label_array(labels, classes),

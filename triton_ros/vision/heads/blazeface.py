@@ -25,10 +25,7 @@ import numpy as np
 
 from triton_ros.core.tensor import Array, TensorSpec
 from triton_ros.vision.heads.base import (
-    BOXES,
-    CLASS_IDS,
-    LABELS,
-    SCORES,
+    DETECTIONS,
     Context,
     Facts,
     Outputs,
@@ -56,7 +53,7 @@ class BlazeFaceHead:
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
         points = TensorSpec("KEYPOINTS", "FP32", (-1, self.keypoints, 2))
-        return BOXES, SCORES, CLASS_IDS, LABELS, points
+        return *DETECTIONS, points
 
     def finish(self, context: Context, rows: Sequence[Outputs]) -> dict[str, Array]:
         """Threshold, decode what is left, blend, and undo the geometry."""

@@ -28,10 +28,7 @@ from triton_ros.core.tensor import Array, TensorSpec
 from triton_ros.vision.heads.base import (
     ACTIVATIONS,
     BOX_FORMATS,
-    BOXES,
-    CLASS_IDS,
-    LABELS,
-    SCORES,
+    DETECTIONS,
     Context,
     Facts,
     Outputs,
@@ -59,7 +56,7 @@ class SsdHead:
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        return BOXES, SCORES, CLASS_IDS, LABELS
+        return DETECTIONS
 
     def finish(self, context: Context, rows: Sequence[Outputs]) -> dict[str, Array]:
         """Threshold, suppress, and undo the geometry."""

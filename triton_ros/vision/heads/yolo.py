@@ -25,10 +25,7 @@ import numpy as np
 
 from triton_ros.core.tensor import Array, TensorSpec
 from triton_ros.vision.heads.base import (
-    BOXES,
-    CLASS_IDS,
-    LABELS,
-    SCORES,
+    DETECTIONS,
     Context,
     Facts,
     Outputs,
@@ -55,7 +52,7 @@ class YoloHead:
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        return BOXES, SCORES, CLASS_IDS, LABELS
+        return DETECTIONS
 
     def finish(self, context: Context, rows: Sequence[Outputs]) -> dict[str, Array]:
         """Threshold, suppress, and undo the geometry."""
