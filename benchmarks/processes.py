@@ -38,7 +38,7 @@ def node(repository: Path, model: str) -> Iterator[Measured]:
         "streams.front.model": model,
         "streams.front.topic": TOPIC,
         "streams.front.reliability": "reliable",
-        "streams.front.queue_depth": "8",
+        "streams.front.policy": "queue:8",
     }
     arguments = ["-m", "triton_ros.main", "--ros-args", "--log-level", "warn"]
     for name, value in parameters.items():

@@ -207,6 +207,11 @@ class FakeProcessor:
     inputs = (TensorSpec("VALUES", "FP32", (-1,)),)
     outputs = (TensorSpec("SUMS", "FP32", (-1,)), TensorSpec("COUNT", "INT32", (1,)))
     labels = ("cat", "dog")
+    keypoint_names = ("nose",)
+
+    def check_parameters(self, parameters: Mapping[str, Any]) -> None:
+        if "refused" in parameters:
+            raise InvalidArgumentError("parameter 'refused' is not accepted")
 
     def prepare(self, inputs: Tensors, parameters: Mapping[str, Any]) -> Work:
         if "prepare" in parameters:

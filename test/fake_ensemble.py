@@ -71,6 +71,7 @@ class ToyModel:
         self.statistics = StatisticsCollector()
         self.interface = Interface.of(config)
         self.labels: tuple[str, ...] = ()
+        self.keypoint_names: tuple[str, ...] = ()
         self.output_labels: Mapping[str, tuple[str, ...]] = {}
         self.instance_count = 1
         self.pending = 0
@@ -83,6 +84,8 @@ class ToyModel:
         return None
 
     def retire(self) -> None: ...
+
+    def check_parameters(self, parameters: Mapping[str, Parameter]) -> None: ...
 
     def submit(
         self, request: InferenceRequest, done: Done, *, inline: bool = False, fan_out: bool = False

@@ -7,7 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from triton_ros.ros.parameter_spec import Spec
-from triton_ros.ros.parameters import NODE_SPECS, STREAM_SPECS
+from triton_ros.ros.parameters import NODE_SPECS
+from triton_ros.ros.stream_settings import STREAM_SPECS
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 BEGIN, END = "<!-- parameters: python -m tools.parameter_table -->\n", "<!-- end -->"

@@ -16,6 +16,8 @@ from triton_ros.core.model import Interface
 from triton_ros.core.tensor import TensorSpec
 from triton_ros.ros import conversions
 from triton_ros.ros.image_cdr import FrameHeader
+from triton_ros.ros.message_detections import detections_message
+from triton_ros.ros.output_kinds import check_interface
 
 HEADER = conversions.header_message(FrameHeader(-7, 8, "lens"))
 BOXES = np.float32([[10, 20, 30, 60], [0, 0, 1, 2]])
@@ -36,7 +38,7 @@ def test_boxes() -> None:
         "LABELS": np.array(["cat", "Äpfel"], object),
         "CLASS_IDS": np.int32([3, 4]),
     }
-    message = conversions.detections_message(HEADER, outputs)
+    message = detections_message(HEADER, outputs)
     assert message.header == HEADER
     first, second = message.detections
     assert first.header == second.header == HEADER
@@ -56,7 +58,7 @@ def test_regions_are_turned_boxes(degrees: float) -> None:
     corner = np.array([100.0, 50.0])
     quad = np.stack([corner, corner + along, corner + along + down, corner + down])
     outputs = {"REGIONS": quad[None].astype(np.float32), "LABELS": np.array(["text"], object)}
-    (detection,) = conversions.detections_message(HEADER, outputs).detections
+    (detection,) = detections_message(HEADER, outputs).detections
     box = detection.bbox
     centre = corner + along / 2 + down / 2
     assert (box.center.position.x, box.center.position.y) == pytest.approx(centre, abs=1e-4)
@@ -67,38 +69,38 @@ def test_regions_are_turned_boxes(degrees: float) -> None:
 
 def test_boxes_go_before_regions() -> None:
     outputs = {"BOXES": BOXES[:1], "REGIONS": np.zeros((1, 4, 2), np.float32)}
-    (detection,) = conversions.detections_message(HEADER, outputs).detections
+    (detection,) = detections_message(HEADER, outputs).detections
     assert detection.bbox.size_x == 20.0
     assert detection.results[0].hypothesis.class_id == ""
 
 
 def test_class_ids_without_labels() -> None:
     outputs = {"BOXES": BOXES, "CLASS_IDS": np.int32([3, 4])}
-    message = conversions.detections_message(HEADER, outputs)
+    message = detections_message(HEADER, outputs)
     assert [d.results[0].hypothesis.class_id for d in message.detections] == ["3", "4"]
 
 
 def test_nothing_found() -> None:
     outputs = {"BOXES": np.empty((0, 4), np.float32), "SCORES": np.empty(0, np.float32)}
-    message = conversions.detections_message(HEADER, outputs)
+    message = detections_message(HEADER, outputs)
     assert message.header == HEADER
     assert not message.detections
 
 
 def test_outputs_that_do_not_fit_are_not_cut_to_fit() -> None:
     with pytest.raises(ValueError, match="zip"):
-        conversions.detections_message(HEADER, {"BOXES": BOXES, "SCORES": np.float32([1])})
+        detections_message(HEADER, {"BOXES": BOXES, "SCORES": np.float32([1])})
     with pytest.raises(KeyError):
-        conversions.detections_message(HEADER, {"SCORES": np.float32([1])})
+        detections_message(HEADER, {"SCORES": np.float32([1])})
 
 
 def test_whole_numbers_become_what_the_message_needs() -> None:
     outputs = {"BOXES": np.int64([[1, 2, 3, 5]]), "SCORES": np.int64([1])}
-    (detection,) = conversions.detections_message(HEADER, outputs).detections
+    (detection,) = detections_message(HEADER, outputs).detections
     serialize_message(detection)
     assert (detection.bbox.size_y, detection.results[0].hypothesis.score) == (3.0, 1.0)
     with pytest.raises(TypeError):
-        conversions.detections_message(HEADER, {"BOXES": BOXES, "SCORES": np.ones((2, 1))})
+        detections_message(HEADER, {"BOXES": BOXES, "SCORES": np.ones((2, 1))})
 
 
 def test_infos() -> None:
@@ -126,21 +128,21 @@ def test_a_picture() -> None:
     [
         (["INPUT0", "INPUT1"], ["OUTPUT0"], "takes INPUT0, INPUT1; a stream needs"),
         (["IMAGE", "REGIONS"], ["LABELS"], "takes IMAGE, REGIONS; a stream needs"),
-        (["IMAGE"], ["LABELS"], "answers LABELS; a stream publishes detections"),
+        (["IMAGE"], ["SCORES"], "answers SCORES; a stream publishes BOXES, CLASS_IDS"),
     ],
 )
 def test_models_that_no_stream_can_use(inputs: list[str], outputs: list[str], reason: str) -> None:
     interface = Interface(tuple(map(spec, inputs)), tuple(map(spec, outputs)))
     with pytest.raises(InvalidArgumentError, match=reason):
-        conversions.check_interface("m", interface)
+        check_interface("m", interface)
 
 
-@pytest.mark.parametrize("place", ["BOXES", "REGIONS"])
+@pytest.mark.parametrize("place", ["BOXES", "REGIONS", "LABELS", "CLASS_MAP", "DEPTH", "RAW_x"])
 def test_models_that_a_stream_can_use(place: str) -> None:
-    conversions.check_interface("m", Interface((spec("IMAGE"),), (spec(place),)))
+    check_interface("m", Interface((spec("IMAGE"),), (spec(place),)))
 
 
 def test_header_is_shared_not_changed() -> None:
     header = Header(frame_id="x")
-    conversions.detections_message(header, {"BOXES": BOXES})
+    detections_message(header, {"BOXES": BOXES})
     assert header == Header(frame_id="x")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,16 @@ from triton_ros.core.request import Cancellation, InferenceRequest
 from triton_ros.core.server import InferenceServer, ModelDescription
 from triton_ros.core.telemetry.memory_usage import MemoryUsage
 from triton_ros.core.telemetry.statistics import Duration, Statistics
-from triton_ros.ros.diagnostics import counters, model_statuses, node_status, stream_status
-from triton_ros.ros.stream_statistics import StreamSnapshot
+from triton_ros.ros.diagnostics import (
+    counters,
+    incomplete_status,
+    model_statuses,
+    node_status,
+    scheduler_status,
+    stream_status,
+)
+from triton_ros.ros.stream_settings import STREAM, StreamSettings, stream_settings
+from triton_ros.ros.stream_statistics import StreamStatistics
 
 THREE = "instance_group { count: 3 kind: KIND_CPU }"
 OK, WARN, ERROR = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
@@ -49,26 +58,96 @@ def test_node() -> None:
     assert (failed.level, failed.message) == (ERROR, "configure: why")
 
 
+@dataclass
+class State:
+    """A stream as its status sees it."""
+
+    statistics: StreamStatistics
+    settings: StreamSettings
+    topic: str = "/cam"
+    publishers: int = 1
+
+
+def stream(counted: StreamStatistics) -> State:
+    values = {name: spec.default for name, spec in STREAM.items()} | {"model": "m"}
+    return State(counted, stream_settings("front", values))
+
+
+def counted_stream(now: list[float]) -> StreamStatistics:
+    """Ten frames in two seconds, six answered."""
+    found = StreamStatistics(clock=lambda: now[0])
+    for _ in range(10):
+        found.received()
+    for _ in range(6):
+        found.answered(2, 1_000_000, 4)
+    for reason in ("superseded", "superseded", "bad_size"):
+        found.dropped(reason)
+    now[0] += 2.0
+    return found
+
+
 def test_stream() -> None:
-    snapshot = StreamSnapshot(10, 6, 12, {"superseded": 2, "bad_size": 1}, (1.0, 2.5, 3.0), {4: 6})
-    status = stream_status("n", "front", "m", True, snapshot)
+    status = stream_status("n", stream(counted_stream([0.0])), True)
     assert (status.name, status.level, status.message) == ("n: stream front", OK, "active")
     assert values(status) == {
         "model": "m",
+        "topic": "/cam",
+        "publishers": "1",
         "received": "10",
         "answered": "6",
         "waiting": "1",
         "detections": "12",
+        "received_hz": "5.000",
+        "answered_hz": "3.000",
         "latency_p50_ms": "1.000",
-        "latency_p95_ms": "2.500",
-        "latency_max_ms": "3.000",
+        "latency_p95_ms": "1.000",
+        "latency_max_ms": "1.000",
+        "newest_frame_s": "2.000",
+        "newest_answer_s": "2.000",
         "dropped_bad_size": "1",
         "dropped_superseded": "2",
         "batches_of_4": "6",
     }
-    assert stream_status("n", "front", "m", False, snapshot).message == "inactive"
-    failed = stream_status("n", "s", "m", True, StreamSnapshot(0, 0, 0, last_error="why"))
+    inactive = stream_status("n", stream(counted_stream([0.0])), False)
+    assert (inactive.level, inactive.message) == (OK, "inactive")
+
+
+def test_a_stream_says_why_it_lost_frames_or_gets_none() -> None:
+    now = [0.0]
+    counted = counted_stream(now)
+    now[0] += 4.0
+    silent = stream_status("n", stream(counted), True)
+    assert silent.level == WARN
+    assert silent.message == "no frame for 6 s on '/cam' (raw, best_effort), which has 1 publishers"
+    assert stream_status("n", stream(counted), False).level == OK, "nobody awaits any"
+    counted.began()
+    assert stream_status("n", stream(counted), True).level == OK
+    counted.dropped("bad_size", "why")
+    failed = stream_status("n", stream(counted), True)
     assert (failed.level, failed.message) == (WARN, "why")
+
+
+def test_a_stream_without_a_model() -> None:
+    status = incomplete_status("n", "side")
+    assert (status.name, status.level) == ("n: stream side", WARN)
+    assert "set streams.side.model" in status.message
+
+
+def test_scheduler(tmp_path: Path) -> None:
+    gate, outcomes, backend = Gate("m"), Outcomes(), FakeBackend()
+    with serving(tmp_path, backend, {"m": fake(), "other": fake()}) as server:
+        loaded(server, "m", "other")
+        backend.on_execute = gate
+        for _ in range(3):
+            server.submit(request("m"), outcomes)
+        gate.wait_entered()
+        busy = values(scheduler_status("n", server))
+        gate.open()
+        outcomes.wait(3)
+        idle = values(scheduler_status("n", server))
+    assert (busy["models"], busy["instances"]) == ("2", "2")
+    assert int(busy["pending"]) == int(busy["most_pending"]) >= 2
+    assert (idle["pending"], idle["inferences"], idle["failures"]) == ("0", "3", "0")
 
 
 def test_models(tmp_path: Path) -> None:
@@ -169,10 +248,10 @@ def test_memory_and_cache_are_told_where_they_are_known() -> None:
         load_seconds=1.5,
     )
     interface = Interface((), ())
-    model = ModelDescription("m", 1, ModelConfig("m"), interface, (), {}, 1, 0, counted)
+    model = ModelDescription("m", 1, ModelConfig("m"), interface, (), (), {}, 1, 0, counted)
     found = counters(model)
     assert (found["memory_cpu_0_bytes"], found["memory_gpu_1_bytes"]) == (1000, 5)
     assert (found["cache_hits"], found["cache_misses"]) == (3, 2)
     assert found["loaded_in_s"] == 1.5
-    model = ModelDescription("m", 1, ModelConfig("m"), interface, (), {}, 1, 0, Statistics())
+    model = ModelDescription("m", 1, ModelConfig("m"), interface, (), (), {}, 1, 0, Statistics())
     assert not {name for name in counters(model) if name.startswith(("memory", "cache"))}

@@ -7,6 +7,7 @@ The node tests see the stream from outside; here is what depends on the order in
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -26,9 +27,10 @@ from ros_process import claim_domain
 from triton_ros.core.errors import CancelledError, DeadlineError, TritonError, UnavailableError
 from triton_ros.core.request import Done, InferenceRequest, InferenceResponse
 from triton_ros.ros.annotator import Annotator
+from triton_ros.ros.guarded_publisher import Gate
 from triton_ros.ros.image_cdr import read_image
 from triton_ros.ros.image_stream import ImageStream
-from triton_ros.ros.parameters import STREAM_SPECS, StreamSettings
+from triton_ros.ros.stream_settings import STREAM_SPECS, StreamSettings
 
 FRAME = serialize_message(picture(4, 4))
 EMPTY = {"BOXES": np.empty((0, 4), np.float32)}
@@ -104,6 +106,7 @@ class Rig:
             node,
             self.server,
             annotator,
+            Gate(),
             StreamSettings(name="s", **given),  # type: ignore[arg-type]
         )
         self.stream.apply(self.stream.settings)
@@ -117,7 +120,7 @@ class Rig:
 
     def send(self, raw: bytes = FRAME) -> None:
         self.frames += 1
-        self.stream._on_message(raw, read_image)
+        self.stream.frames.offer(raw, read_image)
 
     def check(self) -> dict[str, int]:
         """Drops by reason, after everything ran to its end: nothing waits, nothing is missing."""
@@ -127,7 +130,7 @@ class Rig:
         found = self.stream.statistics.snapshot()
         assert found.waiting == 0
         assert found.received == self.frames
-        assert self.stream.drain(0.0) == 0
+        assert self.stream.frames.drain(0.0) == 0
         return found.dropped
 
 
@@ -165,7 +168,7 @@ def test_no_order_of_events_loses_a_frame_or_stops_the_stream(
     depth: int,
     in_flight: int,
 ) -> None:
-    with Rig(node, annotator, queue_depth=depth, in_flight=in_flight) as rig:
+    with Rig(node, annotator, policy=f"queue:{depth}", in_flight=in_flight) as rig:
         for event, replaces, index in events:
             rig.server.replaces = replaces
             rig.server.refuses = event == "refuse"
@@ -187,7 +190,7 @@ def test_no_order_of_events_loses_a_frame_or_stops_the_stream(
 def test_an_answer_that_cannot_be_converted_does_not_hold_back_the_others(
     node: LifecycleNode, annotator: Annotator
 ) -> None:
-    with Rig(node, annotator, in_flight=3, queue_depth=3) as rig:
+    with Rig(node, annotator, in_flight=3, policy="queue:3") as rig:
         unfit: list[dict[str, Any]] = [
             {},
             {"BOXES": np.zeros((2, 4)), "SCORES": np.zeros(1)},
@@ -209,7 +212,7 @@ def test_an_answer_that_cannot_be_converted_does_not_hold_back_the_others(
 def test_a_deep_queue_of_refused_frames_does_not_end_in_recursion(
     node: LifecycleNode, annotator: Annotator
 ) -> None:
-    with Rig(node, annotator, queue_depth=100, in_flight=1) as rig:
+    with Rig(node, annotator, policy="queue:100", in_flight=1) as rig:
         for _ in range(101):
             rig.send()
         rig.server.refuses = True
@@ -253,3 +256,61 @@ def test_answers_after_cleanup_go_nowhere(node: LifecycleNode, annotator: Annota
         assert rig.check() == {"deactivated": 1}
         rig.stream.announce()
         assert rig.stream.statistics.snapshot().last_error == "", "no false alarm"
+
+
+def stamped(nanoseconds: int) -> bytes:
+    message = picture(4, 4)
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(nanoseconds, 10**9)
+    return serialize_message(message)
+
+
+def test_old_frames_are_dropped_and_young_ones_get_the_rest_of_their_time(
+    node: LifecycleNode, annotator: Annotator
+) -> None:
+    with Rig(node, annotator, max_age_ms=100.0, policy="queue:9", in_flight=9) as rig:
+        now = node.get_clock().now().nanoseconds
+        rig.send(stamped(now - 200_000_000))
+        rig.send(stamped(now - 40_000_000))
+        rig.send(stamped(0))
+        young, unstamped = rig.server.requests
+        assert young.deadline_ns
+        assert 0 < young.deadline_ns - time.monotonic_ns() < 60_000_000
+        assert unstamped.deadline_ns is None
+        assert rig.check() == {"too_old": 1, "deactivated": 2}
+
+
+def test_frames_over_the_rate_are_dropped(node: LifecycleNode, annotator: Annotator) -> None:
+    with Rig(node, annotator, max_rate_hz=1e-3, policy="queue:9") as rig:
+        for _ in range(3):
+            rig.send()
+        rig.stream.apply(replace(rig.stream.settings, max_rate_hz=0.0))
+        rig.send()
+        assert rig.check() == {"rate_limited": 2, "deactivated": 2}
+
+
+def test_a_blocking_stream_waits_instead_of_dropping(
+    node: LifecycleNode, annotator: Annotator
+) -> None:
+    with Rig(node, annotator, policy="block", in_flight=1) as rig:
+        rig.stream.frames.open()
+        sender = threading.Thread(target=lambda: [rig.send() for _ in range(50)])
+        sender.start()
+        answered = 0
+        while sender.is_alive() or rig.server.running:
+            if rig.server.running:
+                rig.server.finish()
+                answered += 1
+            sender.join(0.001)
+        assert answered == 50
+        assert rig.check() == {"deactivated": 50}, "only because this node is not active"
+
+
+def test_a_blocking_stream_lets_go_when_it_stops(node: LifecycleNode, annotator: Annotator) -> None:
+    with Rig(node, annotator, policy="block", in_flight=1) as rig:
+        rig.stream.frames.open()
+        sender = threading.Thread(target=lambda: [rig.send() for _ in range(10)])
+        sender.start()
+        rig.stream.stop()
+        sender.join(10)
+        assert not sender.is_alive()
+        rig.check()

@@ -28,7 +28,7 @@ def run(launch: Launch, repository: Path) -> Run:
     write_repository(repository, {"slow": replace(toy, config=config)})
 
     def stream(topic: str) -> dict[str, object]:
-        queues = {"queue_depth": 100, "in_flight": 64, "depth": 100}
+        queues = {"policy": "queue:100", "in_flight": 64, "depth": 100}
         return {"topic": topic, "model": "slow", "reliability": "reliable", **queues}
 
     parameters = {

@@ -50,7 +50,7 @@ def run(launch: Launch, repository: Path) -> Run:
                 "model": "left",
                 "reliability": "reliable",
                 "depth": 100,
-                "queue_depth": 100,
+                "policy": "queue:100",
             }
         },
     }

@@ -15,7 +15,8 @@ from toy_models import write_repository
 from toy_vision import toy_detector
 from vision_msgs.msg import Detection2DArray
 
-from triton_ros.ros.parameters import NODE_SPECS, STREAM_SPECS
+from triton_ros.ros.parameters import NODE_SPECS
+from triton_ros.ros.stream_settings import STREAM_SPECS
 
 TWO_CATS = {
     "boxes": ((0.0, 0.0, 0.5, 0.5), (0.0, 0.1, 0.5, 0.6), (0.5, 0.5, 1.0, 1.0)),  # IoU 2/3
@@ -40,7 +41,7 @@ def run(launch: Launch, repository: Path) -> Run:
         "diagnostics_period_s": 0.1,
         "configure_wait_s": 3600,  # whole numbers for decimal ones
         "streams": {
-            "front": {"topic": "front", "model": "toy", "queue_depth": 100, **stream},
+            "front": {"topic": "front", "model": "toy", "policy": "queue:100", **stream},
             "slow": {"topic": "slow", "model": "slow", "in_flight": 1, **stream},
         },
     }
@@ -94,7 +95,7 @@ def test_thresholds_are_live(
     assert found() == [0.9, 0.6]
 
 
-def test_queue_depth_and_in_flight_are_live(client: Client) -> None:
+def test_policy_and_in_flight_are_live(client: Client) -> None:
     """20 frames at once: those that run, those that wait; the others are dropped."""
     answers = client.collect(Detection2DArray, "slow/detections")
     camera = client.camera("/slow")
@@ -113,11 +114,11 @@ def test_queue_depth_and_in_flight_are_live(client: Client) -> None:
         return len(answers)
 
     assert 2 <= answered() <= 4
-    assert client.set({"streams.slow.queue_depth": 10}) == [""]
+    assert client.set({"streams.slow.policy": "queue:10"}) == [""]
     assert 11 <= answered() <= 13
     assert client.set({"streams.slow.in_flight": 4}) == [""]
     assert 14 <= answered() <= 19
-    assert client.set({"streams.slow.queue_depth": 1, "streams.slow.in_flight": 1}) == [""]
+    assert client.set({"streams.slow.policy": "latest", "streams.slow.in_flight": 1}) == [""]
     camera.close()
 
 
@@ -129,10 +130,6 @@ def test_queue_depth_and_in_flight_are_live(client: Client) -> None:
         ("configure_wait_s", 1.0),
         ("diagnostics_period_s", 1.0),
         ("autostart", True),
-        ("streams.front.topic", "other"),
-        ("streams.front.transport", "compressed"),
-        ("streams.front.reliability", "best_effort"),
-        ("streams.front.depth", 1),
     ],
 )
 def test_structural_parameters_are_refused_while_configured(
@@ -155,14 +152,21 @@ def test_structural_parameters_are_refused_while_configured(
     [
         ("streams.front.score_threshold", 1.5, "is 1.5; accepted: double -1 .. 1"),
         ("streams.front.score_threshold", "high", "is 'high'; accepted: double -1 .. 1"),
-        ("streams.front.queue_depth", 0, "is 0; accepted: integer 1 .. 100"),
+        (
+            "streams.front.policy",
+            "queue:0",
+            "is 'queue:0': accepted: latest | queue:<1 .. 999> | b",
+        ),
         ("streams.front.in_flight", -1, "is -1; accepted: integer 0 .. 64"),
         ("streams.front.max_detections", 2.5, "is 2.5; accepted: integer 0 .. 100000"),
-        ("streams.front.max_detections", None, "is None; accepted: integer 0 .. 100000"),
+        ("streams.front.max_detections", None, "cannot be deleted; delete 'streams.front.model'"),
+        ("load_models", None, "parameter 'load_models' cannot be deleted"),
+        ("streams.front.region", [0.0, 0.0, 10.0], "accepted: 4 doubles"),
+        ("streams.front.region", [-1.0, 0.0, 10.0, 5.0], "accepted: [x, y, width, height] in"),
         ("load_models", "toy", "is 'toy'; accepted: string array"),
         ("no_such", 1, "parameter 'no_such' is not known; accepted: model_repository, load_m"),
-        ("streams.front.no_such", 1, "is not known; accepted: topic, transport, model, queue_d"),
-        ("streams.nobody.model", "toy", "priority of the streams front, slow"),
+        ("streams.front.no_such", 1, "is not known; accepted: topic, transport, model, policy"),
+        ("streams.nobody.no_such", "toy", "of the streams front, slow"),
     ],
 )
 def test_values_that_cannot_be_are_refused(
@@ -174,30 +178,40 @@ def test_values_that_cannot_be_are_refused(
 
 
 def test_one_bad_value_keeps_all_out_when_set_atomically(client: Client) -> None:
-    values = {"streams.front.score_threshold": 0.7, "streams.front.queue_depth": 1000}
+    values = {"streams.front.score_threshold": 0.7, "streams.front.policy": "all"}
     (message,) = client.set(values, atomically=True)
-    assert "'streams.front.queue_depth' is 1000" in message
+    assert "'streams.front.policy' is 'all'" in message
     assert client.get("streams.front.score_threshold") == -1.0
 
 
-def test_transport_topic_and_reliability_are_read_at_configure(client: Client) -> None:
-    client.to_unconfigured()
+def test_topic_transport_and_reliability_subscribe_anew(client: Client) -> None:
     before = {
-        name: client.get(name) for name in ("streams.front.topic", "streams.front.reliability")
+        f"streams.front.{leaf}": client.get(f"streams.front.{leaf}")
+        for leaf in ("topic", "reliability", "depth", "transport")
     }
+    answers = client.collect(Detection2DArray, "front/detections")
+
+    def subscribed(topic: str, reliability: str, kind: str) -> bool:
+        found = client.node.get_subscriptions_info_by_topic(topic)
+        asked = [(info.qos_profile.reliability.name, info.topic_type) for info in found]
+        return asked == [(reliability, f"sensor_msgs/msg/{kind}")]
+
     assert client.set({"streams.front.topic": "other/place"}) == [""]
-    assert client.set({"streams.front.reliability": "best_effort"}) == [""]
     assert client.set({"streams.front.depth": 3}) == [""]
-    client.to_active()
-
-    def subscribed() -> bool:
-        found = client.node.get_subscriptions_info_by_topic("/other/place")
-        return [info.qos_profile.reliability.name for info in found] == ["BEST_EFFORT"]
-
-    client.until(subscribed, "the node subscribes the other topic with best effort")
-    client.to_unconfigured()
-    for name, value in {**before, "streams.front.depth": 100}.items():
+    client.until(lambda: subscribed("/other/place", "RELIABLE", "Image"), "the other topic")
+    camera = client.camera("/other/place")
+    stamp = camera.send()
+    client.until(lambda: stamps(answers) == [stamp], "answers come from there")
+    camera.close()
+    assert client.set({"streams.front.reliability": "best_effort"}) == [""]
+    assert client.set({"streams.front.transport": "compressed"}) == [""]
+    client.until(
+        lambda: subscribed("/other/place", "BEST_EFFORT", "CompressedImage"), "another type"
+    )
+    assert client.node.get_subscriptions_info_by_topic("/front") == []
+    for name, value in before.items():
         assert client.set({name: value}) == [""]
+    client.until(lambda: subscribed("/front", "RELIABLE", "Image"), "as it was")
 
 
 def test_period_of_diagnostics(client: Client) -> None:
@@ -244,14 +258,14 @@ def test_what_is_wrong_at_start_is_said_at_once_and_refused_at_configure(
             "model_repository": [str(repository)],
             "configure_wait": 1.0,
             "autostart": "yes",
-            "streams": {"front": {"model": "toy", "queue_depth": "two", "score_treshold": 0.5}},
+            "streams": {"front": {"model": "toy", "policy": "two", "score_treshold": 0.5}},
         }
     )
     client = run.client
     wrong = [
         "parameter 'configure_wait' is not known; accepted: model_repository, load_models,",
         "parameter 'streams.front.score_treshold' is not known; accepted: topic, transport,",
-        "parameter 'streams.front.queue_depth' is 'two'; accepted: integer 1 .. 100",
+        "parameter 'streams.front.policy' is 'two': accepted: latest | queue",
         "parameter 'autostart' is 'yes'; accepted: bool",
     ]
     status = client.until_status(
@@ -265,12 +279,12 @@ def test_what_is_wrong_at_start_is_said_at_once_and_refused_at_configure(
 
 
 def test_what_was_wrong_at_start_can_be_set_right(launch: Launch, repository: Path) -> None:
-    stream = {"model": "toy", "queue_depth": "two", "topic": "not a topic"}
+    stream = {"model": "toy", "policy": "two", "topic": "not a topic"}
     run = launch({"model_repository": str(repository), "streams": {"front": stream}})
     client = run.client
     steps = [
         ("parameter 'model_repository' is", {"model_repository": [str(repository)]}),
-        ("parameter 'streams.front.queue_depth' is 'two'", {"streams.front.queue_depth": 2}),
+        ("parameter 'streams.front.policy' is 'two'", {"streams.front.policy": "queue:2"}),
         ("parameter 'streams.front.topic': Invalid topic name", {"streams.front.topic": "topic"}),
     ]
     for reason, right in steps:

@@ -13,7 +13,8 @@ from rclpy.parameter import Parameter
 
 from triton_ros.core.errors import ConfigError
 from triton_ros.ros import parameters
-from triton_ros.ros.parameters import NODE_SPECS, STREAM_SPECS, StreamSettings, find_spec
+from triton_ros.ros.parameters import NODE_SPECS, find_spec
+from triton_ros.ros.stream_settings import STREAM_SPECS, StreamSettings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "triton.yaml"
 
@@ -52,7 +53,7 @@ def test_the_example_file_says_what_is_live() -> None:
         ("load_models", [], [""]),
         ("load_models", b"", [""]),
         ("streams.any.score_threshold", 1, 1.0),
-        ("streams.any.queue_depth", 100, 100),
+        ("streams.any.depth", 100, 100),
     ],
 )
 def test_values_become_what_they_mean(name: str, value: Any, expected: Any) -> None:
@@ -77,8 +78,8 @@ def test_values_become_what_they_mean(name: str, value: Any, expected: Any) -> N
         ("exit_timeout_secs", float("inf"), "accepted: double 0 .. 3600"),
         ("streams.any.deadline_ms", -1.0, "accepted: double 0 .. 600000"),
         ("streams.any.priority", -1, "accepted: integer 0 or more"),
-        ("streams.any.queue_depth", 2.0, "accepted: integer 1 .. 100"),
-        ("streams.any.queue_depth", True, "accepted: integer 1 .. 100"),
+        ("streams.any.depth", 2.0, "accepted: integer 1 .. 1000"),
+        ("streams.any.depth", True, "accepted: integer 1 .. 1000"),
         ("streams.any.transport", "theora", "accepted: raw | compressed"),
         ("streams.any.model", None, "accepted: string"),
     ],
@@ -142,13 +143,6 @@ def test_only_what_a_stream_overrides_goes_with_a_request() -> None:
         "iou_threshold": 0.5,
         "max_detections": 7,
     }
-
-
-def test_a_deadline_counts_from_the_arrival() -> None:
-    given = {spec.name: spec.default for spec in STREAM_SPECS}
-    assert StreamSettings(name="s", **given).deadline_ns(5) is None
-    given["deadline_ms"] = 1.5
-    assert StreamSettings(name="s", **given).deadline_ns(5) == 1_500_005
 
 
 def test_changes_get_the_type_of_their_parameter() -> None:

@@ -10,6 +10,7 @@ trace and response cache count requests, whatever number of items it was spread 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from triton_ros.core.config.model_config import ModelConfig
@@ -138,7 +139,13 @@ class Booking:
         self, finish: Finish, outcome: list[Outputs] | TritonError, timing: Timing
     ) -> None:
         """The answers of all elements; `finish` makes one of them."""
-        self.answered(outcome if isinstance(outcome, TritonError) else finish(outcome), timing)
+        if isinstance(outcome, TritonError):
+            self.answered(outcome, timing)
+            return
+        begin = self._books.clock()
+        found = finish(outcome)
+        spent = self._books.clock() - begin
+        self.answered(found, replace(timing, compute_output_ns=timing.compute_output_ns + spent))
 
     def responded(
         self, outputs: Outputs, parameters: Mapping[str, Parameter], timing: Timing

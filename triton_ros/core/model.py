@@ -25,7 +25,7 @@ from triton_ros.core.execution.fan_out import Gather, gather_rows, scatter_rows
 from triton_ros.core.execution.payload import Item, ItemDone, item_key
 from triton_ros.core.model_calls import refuse_circular
 from triton_ros.core.processing import Processor
-from triton_ros.core.request import Done, InferenceRequest, InferenceResponse
+from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Parameter
 from triton_ros.core.response_cache import ModelCache
 from triton_ros.core.scheduling.instance_pool import InstancePool
 from triton_ros.core.scheduling.scheduler import Scheduler
@@ -67,6 +67,13 @@ class Model(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def keypoint_names(self) -> tuple[str, ...]: ...
+
+    def check_parameters(self, parameters: Mapping[str, Parameter]) -> None:
+        """Whether requests could have these; raises `InvalidArgumentError`."""
+        ...
 
     @property
     def instance_count(self) -> int: ...
@@ -148,6 +155,14 @@ class BackedModel:
     @property
     def labels(self) -> tuple[str, ...]:
         return self._processor.labels if self._processor else ()
+
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        return self._processor.keypoint_names if self._processor else ()
+
+    def check_parameters(self, parameters: Mapping[str, Parameter]) -> None:
+        if self._processor:
+            self._processor.check_parameters(parameters)
 
     @property
     def instance_count(self) -> int:

@@ -46,6 +46,18 @@ class Processor(Protocol):
         """Class names by index; empty when the model has none."""
         ...
 
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        """Names of an answer's keypoints; empty when there are none."""
+        ...
+
+    def check_parameters(self, parameters: Mapping[str, Parameter]) -> None:
+        """Whether requests could have these.  Raises `InvalidArgumentError` naming what could be.
+
+        Parameters that are somebody else's are fine.
+        """
+        ...
+
     def prepare(self, inputs: Tensors, parameters: Mapping[str, Parameter]) -> Work:
         """Scatter.  Cheap: pixels are touched later, by the elements' sources.
 

@@ -48,6 +48,7 @@ from triton_ros.core.request import (
     InferenceRequest,
     InferenceResponse,
     Outcome,
+    Parameter,
 )
 from triton_ros.core.response_cache import ResponseCache
 from triton_ros.core.server_options import ServerOptions
@@ -74,6 +75,7 @@ class ModelDescription:
     config: ModelConfig
     interface: Interface
     labels: tuple[str, ...]
+    keypoint_names: tuple[str, ...]
     output_labels: Mapping[str, tuple[str, ...]]
     instance_count: int
     pending: int
@@ -310,10 +312,22 @@ class InferenceServer:
                 model.config,
                 model.interface,
                 model.labels,
+                model.keypoint_names,
                 model.output_labels,
                 model.instance_count,
                 model.pending,
                 model.statistics.snapshot(),
             )
+        finally:
+            self._lifecycle.release(model)
+
+    def check_parameters(self, name: str, parameters: Mapping[str, Parameter]) -> None:
+        """Whether a model's requests could have these parameters; an ensemble asks its steps.
+
+        Raises `InvalidArgumentError` naming what could be, `NotFoundError` or `UnavailableError`.
+        """
+        model = self._lifecycle.acquire(name, -1)
+        try:
+            model.check_parameters(parameters)
         finally:
             self._lifecycle.release(model)

@@ -1,11 +1,13 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`/diagnostics`: one status a model, stream and node, keys as flat numbers."""
+"""`/diagnostics`: the node, its scheduler, each model and stream; keys are flat numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
+from typing import Protocol
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock
@@ -17,7 +19,8 @@ from triton_ros.core.control.model_state import IndexEntry, ModelState
 from triton_ros.core.errors import TritonError
 from triton_ros.core.server import InferenceServer, ModelDescription
 from triton_ros.core.telemetry.statistics import Duration
-from triton_ros.ros.stream_statistics import StreamSnapshot
+from triton_ros.ros.stream_settings import StreamSettings
+from triton_ros.ros.stream_statistics import StreamStatistics
 
 OK, WARN, ERROR = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
 
@@ -137,23 +140,94 @@ def _mean_ms(duration: Duration) -> float:
     return duration.ns / duration.count / 1e6 if duration.count else 0.0
 
 
-def stream_status(
-    node: str, stream: str, model: str, active: bool, snapshot: StreamSnapshot
-) -> DiagnosticStatus:
-    """A stream's counters since configure; WARN once frames were lost to an error."""
-    p50, p95, longest = snapshot.latency_ms
+def scheduler_status(node: str, server: InferenceServer) -> DiagnosticStatus:
+    """What all models that serve have waiting and running together."""
+    models = list(_serving(server))
+    busiest = max(models, key=lambda model: model.pending, default=None)
     values: dict[str, object] = {
-        "model": model,
+        "models": len(models),
+        "instances": sum(model.instance_count for model in models),
+        "pending": sum(model.pending for model in models),
+        "most_pending": busiest.pending if busiest else 0,
+        "inferences": sum(model.statistics.inference_count for model in models),
+        "executions": sum(model.statistics.execution_count for model in models),
+        "failures": sum(model.statistics.fail.count for model in models),
+        "threads": threading.active_count(),
+        "cpu_thread_budget": server.options.cpu_thread_budget,
+    }
+    message = f"{values['pending']} requests wait or run"
+    return status(f"{node}: scheduler", OK, message, values)
+
+
+def _serving(server: InferenceServer) -> Iterator[ModelDescription]:
+    for entry in server.repository_index():
+        if entry.state is ModelState.READY:
+            try:
+                yield server.describe(entry.name, entry.version or -1)
+            except TritonError:  # unloaded a moment ago
+                continue
+
+
+class StreamState(Protocol):
+    """What a status of a stream needs of it."""
+
+    @property
+    def settings(self) -> StreamSettings: ...
+
+    @property
+    def statistics(self) -> StreamStatistics: ...
+
+    @property
+    def topic(self) -> str: ...
+
+    @property
+    def publishers(self) -> int: ...
+
+
+SILENT_S = 3.0
+"""A stream that got no frame for so long says so."""
+
+
+def stream_status(node: str, stream: StreamState, active: bool) -> DiagnosticStatus:
+    """A stream's counters since configure; WARN once frames were lost to an error, or while none
+    come.
+    """
+    settings, snapshot, publishers = (
+        stream.settings,
+        stream.statistics.snapshot(),
+        stream.publishers,
+    )
+    p50, p95, longest = snapshot.latency_ms
+    received_hz, answered_hz = snapshot.rates_hz
+    values: dict[str, object] = {
+        "model": settings.model,
+        "topic": stream.topic,
+        "publishers": publishers,
         "received": snapshot.received,
         "answered": snapshot.answered,
         "waiting": snapshot.waiting,
         "detections": snapshot.detections,
+        "received_hz": received_hz,
+        "answered_hz": answered_hz,
         "latency_p50_ms": p50,
         "latency_p95_ms": p95,
         "latency_max_ms": longest,
+        "newest_frame_s": snapshot.silent_s,
+        "newest_answer_s": snapshot.unanswered_s,
     }
     values |= {f"dropped_{reason}": count for reason, count in sorted(snapshot.dropped.items())}
     values |= {f"batches_of_{size}": count for size, count in snapshot.batch_sizes.items()}
-    message = snapshot.last_error or ("active" if active else "inactive")
-    level = WARN if snapshot.last_error else OK
-    return status(f"{node}: stream {stream}", level, message, values)
+    problem = snapshot.last_error
+    if active and not problem and snapshot.silent_s > SILENT_S:
+        problem = (
+            f"no frame for {snapshot.silent_s:.0f} s on '{stream.topic}' ({settings.transport},"
+            f" {settings.reliability}), which has {publishers} publishers"
+        )
+    message = problem or ("active" if active else "inactive")
+    return status(f"{node}: stream {settings.name}", WARN if problem else OK, message, values)
+
+
+def incomplete_status(node: str, stream: str) -> DiagnosticStatus:
+    """Of a stream that was begun without a model."""
+    message = f"waits for its model: set streams.{stream}.model"
+    return status(f"{node}: stream {stream}", WARN, message, {"model": ""})

@@ -17,7 +17,7 @@ from triton_ros.core.errors import (
 from triton_ros.vision.image import ImageError
 
 WANTED = frozenset({"superseded", "for_newer", "deadline"})
-"""A fresher frame was preferred, as the stream or the model's queue was told to: no fault."""
+"""Dropped as the stream or the model's queue was told to: no fault."""
 
 _BY_TYPE: tuple[tuple[type[TritonError], str], ...] = (
     (CancelledError, "superseded"),  # by a newer frame of the same stream

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from vision_msgs.msg import Detection2DArray
+from std_msgs.msg import Header
 
 from triton_ros.core.request import InferenceResponse
 from triton_ros.ros.image_cdr import FrameHeader
+from triton_ros.ros.output_kinds import OutputKind
 from triton_ros.vision.image import Image
 
 
@@ -23,12 +25,22 @@ class Frame:
     """On the server's clock."""
     number: int = -1
     """Its place in the order of answers."""
+    deadline_ns: int | None = None
+    """Until when it is worth an answer, on the server's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said of a frame, and the message that says so."""
+    """What a model said of a frame, what that fills, and the messages that were built, by topic."""
 
     frame: Frame
     response: InferenceResponse
-    message: Detection2DArray
+    header: Header
+    kinds: list[OutputKind]
+    messages: dict[str, Any]
+
+    @property
+    def count(self) -> int:
+        """How many things were found."""
+        message = self.messages.get("detections")
+        return len(message.detections) if message is not None else 0

@@ -34,6 +34,11 @@ class FrameQueue(Generic[F]):
         """Whether a frame that arrives has to wait."""
         return self.running >= self.in_flight
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a frame that arrives costs no other one its place."""
+        return len(self._waiting) < self.depth
+
     def arrive(self, frame: F) -> tuple[F | None, list[F]]:
         """The frame to start now (if any), and those that are dropped for it."""
         self._waiting.append(frame)

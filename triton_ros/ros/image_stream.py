@@ -1,132 +1,144 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One image topic: frames in, detections out.
+"""One image topic of the node: the subscription around a `FrameStream`.
 
-The subscription's callback runs on the executor and only enqueues: it reads the header of the
-serialized message, and hands the frame (pixels still in the middleware's bytes) to the server if
-the stream may have one more in flight.  Everything else happens on the instance thread that
-answers: the next frame is started first, then the answer is published.  Answers leave in the order
-of their frames.
-
-While a frame still waits for an instance (other streams may use the same model), a newer frame
-takes its place there; that is *newest wins* carried into the model's queue.
+The subscription's callback runs on the node's executor and only enqueues.  Where the stream's
+policy is *block* it may wait, so such a stream has an executor and a thread of its own; see
+`own_executor`.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
+from functools import partial
 
 from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
-from triton_ros.core.errors import TritonError
-from triton_ros.core.request import Done, InferenceRequest, Outcome
-from triton_ros.core.server import InferenceServer, Ticket
-from triton_ros.ros import conversions
+from triton_ros.core.errors import ConfigError, TritonError
+from triton_ros.core.server import InferenceServer
 from triton_ros.ros.annotator import Annotator
-from triton_ros.ros.drop_reasons import WANTED, reason_of
-from triton_ros.ros.frame import Answer, Frame
-from triton_ros.ros.frame_queue import FrameQueue, Sequencer
-from triton_ros.ros.image_cdr import FrameHeader, read_compressed, read_image
-from triton_ros.ros.parameters import StreamSettings
-from triton_ros.ros.qos import image_qos
+from triton_ros.ros.drop_reasons import WANTED
+from triton_ros.ros.frame_stream import FrameStream, Read
+from triton_ros.ros.guarded_publisher import Gate, GuardedPublisher
+from triton_ros.ros.image_cdr import read_compressed, read_image
+from triton_ros.ros.output_kinds import check_interface
+from triton_ros.ros.own_executor import OwnExecutor
+from triton_ros.ros.qos import blocking_qos, image_qos, with_overrides
 from triton_ros.ros.stream_outputs import StreamOutputs
+from triton_ros.ros.stream_settings import StreamSettings
 from triton_ros.ros.stream_statistics import StreamStatistics, Throttle
-from triton_ros.vision.image import Image, ImageError
+from triton_ros.vision.tracking import check_tracker
 
+RCLError = rclpy_implementation.RCLError
 REPORT_EVERY_S = 5.0
 
 
 class ImageStream:
-    """Wires one stream; made at configure, `start` and `stop` at (de)activate."""
+    """Wires one stream; made at configure, `start` and `stop` at (de)activate.
+
+    All of it is for the executor's thread, but for `announce`.
+    """
 
     def __init__(
         self,
         node: LifecycleNode,
         server: InferenceServer,
         annotator: Annotator,
+        gate: Gate,
         settings: StreamSettings,
     ) -> None:
-        self.settings = settings
-        self.statistics = StreamStatistics()
         self._node = node
         self._server = server
-        self._topic = node.resolve_topic_name(settings.topic)  # as people see it
-        self._queue: FrameQueue[Frame] = FrameQueue(settings.queue_depth, 1)
-        self._lock = threading.Lock()
-        self._idle = threading.Condition(self._lock)
-        self._started = self._left = 0
-        self._newest: Ticket | None = None
-        self._leaving: Sequencer[Answer] = Sequencer()
-        self._publishing = threading.Lock()
         self._reports = Throttle(REPORT_EVERY_S)
         self._subscription: Subscription[ImageMessage | CompressedImage] | None = None
-        self._outputs = StreamOutputs(node, server, annotator, settings.name)
+        self._own: OwnExecutor | None = None
+        self._started = False
+        clock = node.get_clock()
+        self._outputs = StreamOutputs(
+            server,
+            annotator,
+            settings.name,
+            f"{node.get_fully_qualified_name()}/{settings.name}",
+            partial(GuardedPublisher, node, gate),
+            lambda: clock.now().nanoseconds,
+        )
+        self.frames = FrameStream(
+            server, self._outputs, settings, lambda: clock.now().nanoseconds, self._on_drop
+        )
 
-    # control, on the executor's thread -------------------------------------------------------
+    @property
+    def settings(self) -> StreamSettings:
+        return self.frames.settings
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        return self.frames.statistics
+
+    @property
+    def topic(self) -> str:
+        """As people see it: resolved and remapped."""
+        return str(self._node.resolve_topic_name(self.settings.topic))
+
+    @property
+    def publishers(self) -> int:
+        """How many publish the topic."""
+        return int(self._node.count_publishers(self.topic))
+
+    # control ---------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Subscribe, and say which model answers."""
-        settings = self.settings
-        raw = settings.transport == "raw"
-        kind, read = (ImageMessage, read_image) if raw else (CompressedImage, read_compressed)
-        self._subscription = self._node.create_subscription(
-            kind,
-            settings.topic,
-            lambda raw: self._on_message(raw, read),
-            image_qos(settings.reliability, settings.depth),
-            raw=True,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+        self.frames.open()
+        self._started = True
+        self.statistics.began()
+        self._try_to_subscribe()
         self.announce()
 
     def stop(self) -> None:
         """Take no more frames."""
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
-        with self._lock:
-            waiting = self._queue.clear()
-        for _ in waiting:
-            self.statistics.dropped("deactivated")
-
-    def drain(self, limit_s: float) -> int:
-        """Wait until the frames that run are answered; how many are not, after `limit_s`."""
-        with self._idle:
-            self._idle.wait_for(lambda: self._left == self._started, limit_s)
-            return self._started - self._left
+        self._started = False
+        self.frames.close()
+        self._unsubscribe()
+        self._outputs.begin_anew()
 
     def destroy(self) -> None:
         self._outputs.close()
 
-    def apply(self, settings: StreamSettings) -> None:
-        """Use other settings from the next frame on; frames in flight keep theirs."""
-        changed_model = settings.model != self.settings.model
-        self.settings = settings
-        self._resize()
-        if changed_model:
-            self.announce()
-
     def check(self, settings: StreamSettings) -> None:
         """Whether the stream could use these settings now.  Raises `TritonError`."""
-        if settings.model == self.settings.model:
-            return  # whatever has become of it
-        description = self._server.describe(settings.model)
-        conversions.check_interface(settings.model, description.interface)
+        same = settings.model == self.settings.model
+        if not (same and settings.asks_same(self.settings)):
+            check_settings(self._server, settings, known=same)
+
+    def apply(self, settings: StreamSettings) -> None:
+        """Use other settings from the next frame on; frames in flight keep theirs."""
+        old = self.settings
+        anew = self._started and settings.subscription != old.subscription
+        if anew:
+            self.frames.close()  # so that nobody waits in the callback
+            self._unsubscribe()
+        self.frames.apply(settings)
+        if anew:
+            self.frames.open()
+            self._try_to_subscribe()
+        if settings.model != old.model:
+            self.announce()
 
     def follow(self) -> None:
         """Announce the model if it is not the one of the last announcement: it was exchanged by
-        somebody who told nobody, as mode poll does.
+        somebody who told nobody, as mode poll does.  Take topics away that it does not fill.
         """
+        if self._started and self._subscription is None:
+            self.statistics.note("")
+            self._try_to_subscribe()
         if self._outputs.outdated(self.settings):
             self.announce()
+        self._outputs.tidy(self.settings)
 
     def announce(self) -> None:
         """Publish (latched) which model answers; note it in diagnostics if none does.
@@ -135,138 +147,90 @@ class ImageStream:
         """
         error = self._outputs.announce(self.settings)
         if error is not None:
-            message = f"stream '{self.settings.name}': {error}"
-            self.statistics.note(message)
-            self._node.get_logger().warning(message)
+            self._note(f"stream '{self.settings.name}': {error}")
             return
         self.statistics.note("")
-        self._resize()
+        self.frames.resize()
 
-    def _resize(self) -> None:
+    # the subscription ------------------------------------------------------------------------
+
+    def _try_to_subscribe(self) -> None:
+        """Subscribe; a refusal is told and tried again at each `follow`.
+
+        The middleware may refuse a type on a topic that somebody in this process reads as another
+        one, or did a moment ago.
+        """
+        try:
+            self._subscribe()
+        except (RCLError, ConfigError) as error:
+            self._unsubscribe()
+            self._note(f"stream '{self.settings.name}' cannot subscribe '{self.topic}': {error}")
+
+    def _subscribe(self) -> None:
         settings = self.settings
-        in_flight = settings.in_flight or self._instances(settings.model)
-        with self._lock:
-            self._queue.depth = settings.queue_depth
-            self._queue.in_flight = in_flight
-
-    def _instances(self, model: str) -> int:
-        try:
-            return self._server.describe(model).instance_count
-        except TritonError:
-            return 1
-
-    # data path -------------------------------------------------------------------------------
-
-    def _on_message(self, raw: bytes, read: Callable[[bytes], tuple[FrameHeader, Image]]) -> None:
-        received_ns = time.monotonic_ns()
-        self.statistics.received()
-        try:
-            header, image = read(raw)
-        except ImageError as error:
-            self._drop(error.reason, error)
-            return
-        frame = Frame(header, image, received_ns)
-        if self._supersede(frame):
-            return
-        with self._lock:
-            start, dropped = self._queue.arrive(frame)
-        for _ in dropped:
-            self.statistics.dropped("superseded")
-        if start:
-            self._start(start)
-
-    def _supersede(self, frame: Frame) -> bool:
-        """Take the place of the newest started frame, if it has not begun to run."""
-        with self._lock:
-            ticket = self._newest
-            if ticket is None or not self._queue.full or self._queue.depth != 1:
-                return False
-            older = self._queue.clear()  # whatever comes of it, this frame goes before them
-            self._queue.running += 1  # the superseded one gives it back when it is answered
-            frame.number = self._started
-            self._started += 1
-        for _ in older:
-            self.statistics.dropped("superseded")
-        replaced = self._server.replace(ticket, self._request(frame), self._done(frame))
-        if replaced is None:
-            with self._lock:
-                self._queue.running -= 1
-            self._leave(frame.number, None)
-            return False
-        with self._lock:
-            self._newest = replaced
-        return True
-
-    def _start(self, frame: Frame) -> None:
-        with self._lock:
-            frame.number = self._started
-            self._started += 1
-        ticket = self._server.submit(self._request(frame), self._done(frame))
-        with self._lock:
-            self._newest = ticket
-
-    def _request(self, frame: Frame) -> InferenceRequest:
-        settings = self.settings
-        return InferenceRequest(
-            settings.model,
-            {"IMAGE": frame.image},
-            parameters=settings.request_parameters,
-            priority=settings.priority,
-            deadline_ns=settings.deadline_ns(frame.received_ns),
+        raw = settings.transport == "raw"
+        kind, read = (ImageMessage, read_image) if raw else (CompressedImage, read_compressed)
+        blocks = settings.queueing.blocks
+        qos = blocking_qos() if blocks else image_qos(settings.reliability, settings.depth)
+        qos = with_overrides(self._node, self.topic, qos)
+        node: Node = self._node
+        if blocks:
+            self._own = OwnExecutor(self._node, settings.name)
+            node = self._own.node
+        self._subscription = node.create_subscription(
+            kind,
+            self.topic,  # resolved: the node may be another, without this one's remappings
+            partial(self._on_message, read),
+            qos,
+            raw=True,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
         )
+        if self._own is not None:
+            self._own.spin()
 
-    def _done(self, frame: Frame) -> Done:
-        def done(outcome: Outcome) -> None:
-            with self._lock:
-                following = self._queue.finished()
-            if following:
-                self._start(following)
-            self._leave(frame.number, self._answer(frame, outcome))
+    def _unsubscribe(self) -> None:
+        own, self._own = self._own, None
+        subscription, self._subscription = self._subscription, None
+        if own is not None:
+            own.close()
+        elif subscription is not None:
+            self._node.destroy_subscription(subscription)
 
-        return done
+    def _on_message(self, read: Read, raw: bytes) -> None:
+        self.frames.offer(raw, read)
 
-    def _answer(self, frame: Frame, outcome: Outcome) -> Answer | None:
-        if isinstance(outcome, TritonError):
-            self._drop(reason_of(outcome), outcome)
-            return None
-        try:
-            return self._outputs.prepare(frame, outcome)
-        except Exception as error:  # a frame that never leaves would hold back all that follow
-            self._drop("model_error", conversions.unfit(outcome, error))
-            return None
-
-    def _leave(self, number: int, answer: Answer | None) -> None:
-        with self._publishing:
-            for ready in self._leaving.arrive(number, answer):
-                self._publish(ready)
-        with self._idle:
-            self._left += 1
-            self._idle.notify_all()
-
-    def _publish(self, answer: Answer) -> None:
-        if not self._outputs.publish(answer):
-            self.statistics.dropped("deactivated")
-            return
-        self.statistics.answered(
-            len(answer.message.detections),
-            time.monotonic_ns() - answer.frame.received_ns,
-            answer.response.timing.batch_size,
-        )
-
-    def _drop(self, reason: str, error: TritonError) -> None:
+    def _on_drop(self, reason: str, error: TritonError) -> None:
         if reason in WANTED:
             self.statistics.dropped(reason)
             return
-        message = f"stream '{self.settings.name}', topic '{self._topic}': {error}"
+        message = f"stream '{self.settings.name}', topic '{self.topic}': {error}"
         self.statistics.dropped(reason, message)
         if self._reports.due(reason):
             self._node.get_logger().warning(message)
 
     def _on_incompatible(self, event: object) -> None:
-        message = (
-            f"stream '{self.settings.name}': the publisher of '{self._topic}' offers"
-            f" another quality of service than {self.settings.reliability}:"
-            f" set streams.{self.settings.name}.reliability"
+        settings = self.settings
+        self._note(
+            f"stream '{settings.name}': the publisher of '{self.topic}' offers another quality of"
+            f" service than {settings.reliability}: set streams.{settings.name}.reliability"
         )
+
+    def _note(self, message: str) -> None:
         self.statistics.note(message)
         self._node.get_logger().warning(message)
+
+
+def check_settings(server: InferenceServer, settings: StreamSettings, known: bool = False) -> None:
+    """Whether a stream with these settings could run now.  Raises `TritonError`.
+
+    A model that is `known` to the stream may be gone: that is no fault of another parameter.
+    """
+    try:
+        description = server.describe(settings.model)
+    except TritonError:
+        if known:
+            return
+        raise
+    check_interface(settings.model, description.interface)
+    check_tracker(settings.tracker)
+    server.check_parameters(settings.model, settings.request_parameters)

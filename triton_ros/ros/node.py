@@ -19,9 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
 
 from triton_ros.core.errors import ConfigError, TritonError
 from triton_ros.core.server import InferenceServer
@@ -29,6 +27,7 @@ from triton_ros.core.server_options import ServerOptions
 from triton_ros.ros import diagnostics, parameters, startup
 from triton_ros.ros.diagnostics import Reporter
 from triton_ros.ros.interrupt import Interrupt
+from triton_ros.ros.live_parameters import LiveParameters
 from triton_ros.ros.log_bridge import bridged
 from triton_ros.ros.model_services import ModelServices
 from triton_ros.ros.parameters import with_types
@@ -68,14 +67,11 @@ class TritonNode(LifecycleNode):
         self._model_services: ModelServices | None = None
         self._streams: Streams | None = None
         self._state = "unconfigured"
-        self._refused_parameters = parameters.declare(self)
-        self._problem = "; ".join(self._refused_parameters.values())
+        self._parameters_here = LiveParameters(self, lambda: self._streams)
+        self._problem = "; ".join(self._parameters_here.refused.values())
         if self._problem:
             self.get_logger().error(self._problem)
         self._reporter = Reporter(self, self._statuses)
-        self.add_pre_set_parameters_callback(parameters.coerced)
-        self.add_on_set_parameters_callback(self._check_parameters)
-        self.add_post_set_parameters_callback(self._apply_parameters)
 
     # transitions -----------------------------------------------------------------------------
 
@@ -83,12 +79,10 @@ class TritonNode(LifecycleNode):
         return self._transition("configure", self._configure, undo=self._release)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(
-            "activate", lambda: self._activate(state), undo=lambda: self._deactivate(state)
-        )
+        return self._transition("activate", self._activate, undo=self._deactivate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition("deactivate", lambda: self._deactivate(state))
+        return self._transition("deactivate", self._deactivate)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._transition("cleanup", self._release)
@@ -122,8 +116,8 @@ class TritonNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
-        if self._refused_parameters:
-            raise ConfigError("; ".join(self._refused_parameters.values()))
+        if refused := self._parameters_here.refused:
+            raise ConfigError("; ".join(refused.values()))
         settings = parameters.read_node(self)
         streams = parameters.read_streams(self)
         self._acquired.enter_context(bridged(self.get_logger()))
@@ -139,15 +133,13 @@ class TritonNode(LifecycleNode):
         loads = startup.start_loading(server, self.get_logger(), self._streams.announce)
         startup.wait(loads, settings.configure_wait_s, self.get_logger(), self._interrupt)
 
-    def _activate(self, state: LifecycleState) -> None:
-        LifecycleNode.on_activate(self, state)  # the publishers, before the first answer
+    def _activate(self) -> None:
         if self._streams is not None:
             self._streams.start()
 
-    def _deactivate(self, state: LifecycleState) -> None:
+    def _deactivate(self) -> None:
         if self._streams is not None:
             self._streams.stop()
-        LifecycleNode.on_deactivate(self, state)
 
     def _release(self) -> None:
         """Everything that configure acquired, in reverse; any part of it may be missing."""
@@ -162,23 +154,6 @@ class TritonNode(LifecycleNode):
         """As rclpy's, which would not start with an empty list in a parameter file."""
         return super().declare_parameters(namespace, with_types(parameters), *others, **more)
 
-    def _check_parameters(self, changes: list[Parameter[Any]]) -> SetParametersResult:
-        values = {change.name: change.value for change in changes}
-        try:
-            parameters.check_changes(self, values, self._server is None)
-            for stream in self._streams.touched(values) if self._streams else ():
-                stream.check(parameters.read_stream(self, stream.settings.name, values))
-        except TritonError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
-
-    def _apply_parameters(self, changes: list[Parameter[Any]]) -> None:
-        names = [change.name for change in changes]
-        for name in names:
-            self._refused_parameters.pop(name, None)
-        for stream in self._streams.touched(names) if self._streams else ():
-            stream.apply(parameters.read_stream(self, stream.settings.name, {}))
-
     # seeing it -------------------------------------------------------------------------------
 
     def _statuses(self) -> list[DiagnosticStatus]:
@@ -190,6 +165,7 @@ class TritonNode(LifecycleNode):
             try:
                 self._model_services.refresh()
                 statuses += diagnostics.model_statuses(name, self._server)
+                statuses.append(diagnostics.scheduler_status(name, self._server))
             except OSError as error:
                 problem = problem or f"model repository: {error}"
             refused = self._model_services.refused

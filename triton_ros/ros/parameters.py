@@ -4,32 +4,33 @@
 
 Streams are whatever the parameter file names below ``streams.``.  A name or a type that the node
 does not know is reported at configure and never silently ignored; whole numbers are accepted for
-decimal ones.  *Live* parameters change while frames flow, the others while unconfigured only.
+decimal ones.  *Live* parameters change while frames flow, the others while unconfigured only; all
+of a stream are live, and streams come and go (see `live_parameters`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.validate_topic_name import validate_topic_name
 
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.server_options import ServerOptions
 from triton_ros.ros.parameter_spec import Spec, entries
-from triton_ros.ros.qos import RELIABILITIES
 from triton_ros.ros.server_parameters import SERVER_SPECS, check_load_models, server_options
-
-STREAMS = "streams."
-_STREAM_NAME = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*_?")
-
+from triton_ros.ros.stream_settings import (
+    STREAM,
+    STREAMS,
+    StreamSettings,
+    check_stream_name,
+    stream_names,
+    stream_settings,
+)
 
 NODE_SPECS = (
     Spec("model_repository", [""], "directories of models, in Triton's layout"),
@@ -39,35 +40,7 @@ NODE_SPECS = (
     Spec("autostart", False, "configure and activate at start, without a manager"),
     *SERVER_SPECS,
 )
-STREAM_SPECS = (
-    Spec("topic", "", "image topic; <stream>/image if empty"),
-    Spec("transport", "raw", "type of the image topic", choices=("raw", "compressed")),
-    Spec("model", "", "model that answers the stream's frames", live=True),
-    Spec("queue_depth", 1, "frames that may wait; 1: the newest wins", True, (), 1, 100),
-    Spec("in_flight", 0, "frames that run at once; 0: the model's instances", True, (), 0, 64),
-    Spec("reliability", "best_effort", "of the image subscription", choices=RELIABILITIES),
-    Spec("depth", 5, "history depth of the image subscription", low=1, high=1000),
-    Spec("score_threshold", -1.0, "least score; -1: the model's own", True, (), -1.0, 1.0),
-    Spec("iou_threshold", -1.0, "of suppression; -1: the model's own", True, (), -1.0, 1.0),
-    Spec("max_detections", 0, "most detections; 0: the model's own", True, (), 0, 100000),
-    Spec(
-        "deadline_ms",
-        0.0,
-        "a frame that still waits so long after it came is dropped; 0: none",
-        live=True,
-        low=0.0,
-        high=600_000.0,
-    ),
-    Spec(
-        "priority",
-        0,
-        "level in the model's queue, 1 first; 0: the model's default",
-        live=True,
-        low=0,
-    ),
-)
 _NODE = {spec.name: spec for spec in NODE_SPECS}
-_STREAM = {spec.name: spec for spec in STREAM_SPECS}
 # What every ROS 2 node or launch file may set besides.
 _FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.", "bond_")
 
@@ -85,46 +58,11 @@ class NodeSettings:
     """Without `load_model`."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
-    """One stream's parameters, checked; replaced as a whole when one changes."""
-
-    name: str
-    topic: str
-    transport: str
-    model: str
-    queue_depth: int
-    in_flight: int
-    reliability: str
-    depth: int
-    score_threshold: float
-    iou_threshold: float
-    max_detections: int
-    deadline_ms: float
-    priority: int
-
-    @property
-    def request_parameters(self) -> dict[str, bool | int | float | str]:
-        """What goes with every request: only what the stream overrides."""
-        chosen: dict[str, bool | int | float | str] = {}
-        if self.score_threshold >= 0:
-            chosen["score_threshold"] = self.score_threshold
-        if self.iou_threshold >= 0:
-            chosen["iou_threshold"] = self.iou_threshold
-        if self.max_detections:
-            chosen["max_detections"] = self.max_detections
-        return chosen
-
-    def deadline_ns(self, received_ns: int) -> int | None:
-        """Until when a frame is worth an answer, on the clock of `received_ns`; None for ever."""
-        return received_ns + round(self.deadline_ms * 1e6) if self.deadline_ms else None
-
-
 def find_spec(name: str) -> Spec | None:
     """The table's row for a parameter's full name."""
     if name.startswith(STREAMS):
         _, _, leaf = name.removeprefix(STREAMS).partition(".")
-        return _STREAM.get(leaf)
+        return STREAM.get(leaf)
     return _NODE.get(name)
 
 
@@ -158,23 +96,15 @@ def declare(node: Node) -> dict[str, str]:
 def _all_specs(given: Iterable[str]) -> list[tuple[str, Spec]]:
     rows = [(spec.name, spec) for spec in NODE_SPECS]
     for stream in stream_names(given):
-        rows += [(f"{STREAMS}{stream}.{spec.name}", spec) for spec in STREAM_SPECS]
+        rows += [(f"{STREAMS}{stream}.{leaf}", spec) for leaf, spec in STREAM.items()]
     return rows
-
-
-def stream_names(names: Iterable[str]) -> tuple[str, ...]:
-    """The streams that parameter names speak of, sorted."""
-    found = {
-        name.removeprefix(STREAMS).partition(".")[0] for name in names if name.startswith(STREAMS)
-    }
-    return tuple(sorted(found))
 
 
 def _unknown(name: str, streams: Sequence[str] = ()) -> str:
     """What is wrong with the name; "" for one that is not for us to know."""
     if name.startswith(_FOREIGN):
         return ""
-    known = ", ".join(_STREAM if name.startswith(STREAMS) else _NODE)
+    known = ", ".join(STREAM if name.startswith(STREAMS) else _NODE)
     of = f" of the streams {', '.join(streams)}" if streams and name.startswith(STREAMS) else ""
     return f"parameter '{name}' is not known; accepted: {known}{of}"
 
@@ -216,29 +146,63 @@ def read_streams(node: Node) -> dict[str, StreamSettings]:
 
 def read_stream(node: Node, stream: str, changes: Mapping[str, Any]) -> StreamSettings:
     """One stream's settings, with some full names set to other values.  Raises `ConfigError`."""
+    return stream_settings(stream, _stream_values(node, stream, changes))
+
+
+def _stream_values(node: Node, stream: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     values = {}
-    for leaf, spec in _STREAM.items():
+    for leaf, spec in STREAM.items():
         name = f"{STREAMS}{stream}.{leaf}"
         values[leaf] = (
             spec.check(name, changes[name]) if name in changes else _value(node, name, spec)
         )
-    if not _STREAM_NAME.fullmatch(stream):
-        raise ConfigError(
-            f"stream '{stream}' cannot be part of a topic's name; accepted: letters, digits and"
-            " single underscores, a letter first"
-        )
-    if not values["model"]:
-        raise ConfigError(f"parameter '{STREAMS}{stream}.model' is empty; accepted: a model's name")
-    values["topic"] = values["topic"] or f"{stream}/image"
-    try:
-        validate_topic_name(values["topic"])
-    except InvalidTopicNameException as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"parameter '{STREAMS}{stream}.topic': {reason}") from None
-    return StreamSettings(name=stream, **values)
+    return values
+
+
+def changed_stream(node: Node, stream: str, changes: Mapping[str, Any]) -> StreamSettings | None:
+    """What becomes of a stream by some changes; None for one that has no model (any more).
+
+    Raises `ConfigError`.
+    """
+    check_stream_name(stream)
+    model = f"{STREAMS}{stream}.model"
+    if model in changes and changes[model] is None:
+        return None
+    values = _stream_values(node, stream, changes)
+    if not values["model"] and model not in changes:
+        return None  # it was begun without one
+    return stream_settings(stream, values)
+
+
+def has_stream(node: Node, stream: str) -> bool:
+    """Whether it was declared, with or without a model."""
+    return node.has_parameter(f"{STREAMS}{stream}.model")
+
+
+def complete(node: Node, streams: Iterable[str]) -> None:
+    """Declare what new streams have besides, and take away what is left of deleted ones.
+
+    A stream is deleted with its model, which is gone by now.
+    """
+    for stream in streams:
+        names = {f"{STREAMS}{stream}.{leaf}": spec for leaf, spec in STREAM.items()}
+        there = [name for name in names if node.has_parameter(name)]
+        described = any(node.describe_parameter(name).description for name in there)
+        model = f"{STREAMS}{stream}.model"
+        if described and model not in there:
+            for name in there:
+                node.undeclare_parameter(name)
+            continue
+        for name, spec in names.items():
+            if name in there:
+                node.set_descriptor(name, _descriptor(spec))
+            else:
+                node.declare_parameter(name, spec.default, _descriptor(spec), ignore_override=True)
 
 
 def _value(node: Node, name: str, spec: Spec) -> Any:
+    if not node.has_parameter(name):  # of a stream that comes
+        return spec.default
     return spec.check(name, node.get_parameter(name).value)
 
 
@@ -258,13 +222,22 @@ def check_changes(node: Node, changes: Mapping[str, Any], unconfigured: bool) ->
     """Each by itself.  Raises `ConfigError` for one that is refused or cannot change now."""
     for name, value in changes.items():
         spec = find_spec(name)
-        if spec is None or not node.has_parameter(name):
-            if _unknown(name):
-                raise ConfigError(_unknown(name, stream_names(node.get_parameters_by_prefix(""))))
-            continue
-        spec.check(name, value)
-        if not (spec.live or unconfigured):
-            raise ConfigError(f"parameter '{name}' can only be set while the node is unconfigured")
+        if spec is None:
+            if problem := _unknown(name, stream_names(node.get_parameters_by_prefix(""))):
+                raise ConfigError(problem)
+        elif value is None:
+            _check_deletion(name, changes)
+        else:
+            spec.check(name, value)
+            if not (spec.live or unconfigured):
+                raise ConfigError(
+                    f"parameter '{name}' can only be set while the node is unconfigured"
+                )
 
 
-assert {f.name for f in fields(StreamSettings)} == {"name", *_STREAM}
+def _check_deletion(name: str, changes: Mapping[str, Any]) -> None:
+    stream = stream_names([name])
+    model = f"{STREAMS}{stream[0]}.model" if stream else ""
+    if not stream or (model not in changes or changes[model] is not None):
+        instead = f"; delete '{model}' to remove the stream" if stream else ""
+        raise ConfigError(f"parameter '{name}' cannot be deleted{instead}")

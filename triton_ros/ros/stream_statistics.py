@@ -23,6 +23,12 @@ class StreamSnapshot:
     """p50, p95 and maximum from reception to publication, of the newest answers."""
     batch_sizes: dict[int, int] = field(default_factory=dict)
     last_error: str = ""
+    rates_hz: tuple[float, float] = (0.0, 0.0)
+    """Frames received and answered a second since the snapshot before."""
+    silent_s: float = 0.0
+    """How long no frame came; since the stream began if none did."""
+    unanswered_s: float = 0.0
+    """The same of answers."""
 
     @property
     def waiting(self) -> int:
@@ -32,7 +38,10 @@ class StreamSnapshot:
 class StreamStatistics:
     """Thread-safe."""
 
-    def __init__(self, window: int = 1000) -> None:
+    def __init__(self, window: int = 1000, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._received_at = self._answered_at = clock()
+        self._before = clock(), 0, 0
         self._lock = threading.Lock()
         self._received = self._answered = self._detections = 0
         self._dropped: Counter[str] = Counter()
@@ -43,6 +52,7 @@ class StreamStatistics:
     def received(self) -> None:
         with self._lock:
             self._received += 1
+            self._received_at = self._clock()
 
     def dropped(self, reason: str, message: str = "") -> None:
         with self._lock:
@@ -57,6 +67,7 @@ class StreamStatistics:
     def answered(self, detections: int, latency_ns: int, batch_size: int) -> None:
         with self._lock:
             self._answered += 1
+            self._answered_at = self._clock()
             self._detections += detections
             self._batch_sizes[batch_size] += 1
             self._latencies_ns.append(latency_ns)
@@ -64,6 +75,8 @@ class StreamStatistics:
     def snapshot(self) -> StreamSnapshot:
         with self._lock:
             ordered = sorted(self._latencies_ns)
+            now = self._clock()
+            rates = self._rates(now)
             return StreamSnapshot(
                 self._received,
                 self._answered,
@@ -72,7 +85,23 @@ class StreamStatistics:
                 (percentile(ordered, 50), percentile(ordered, 95), percentile(ordered, 100)),
                 dict(sorted(self._batch_sizes.items())),
                 self._last_error,
+                rates,
+                now - self._received_at,
+                now - self._answered_at,
             )
+
+    def _rates(self, now: float) -> tuple[float, float]:
+        then, received, answered = self._before
+        self._before = now, self._received, self._answered
+        seconds = now - then
+        if seconds <= 0:
+            return 0.0, 0.0
+        return (self._received - received) / seconds, (self._answered - answered) / seconds
+
+    def began(self) -> None:
+        """Frames are awaited from now on."""
+        with self._lock:
+            self._received_at = self._answered_at = self._clock()
 
 
 class Throttle:

@@ -9,6 +9,10 @@ gray are wrong answers.
 
 from __future__ import annotations
 
+import cv2
+
+from triton_ros.core.tensor import Array
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND"
 _JPEG = b"\xff\xd8"
@@ -55,3 +59,9 @@ def _jpeg_size(data: bytes | memoryview) -> tuple[int, int] | None:
         else:
             at += 2 if marker in _BARE else 2 + _number(data, at + 2, 2)
     return None
+
+
+def encode_jpeg(bgr: Array, quality: int = 80) -> bytes:
+    """A uint8 [height, width, 3] BGR picture as JPEG."""
+    _, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    return bytes(data)

@@ -1,13 +1,15 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Class names: from `labels:` in vision.yaml, or from an output's label_filename."""
+"""Names of classes and of keypoints, as a model's files give them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import ConfigError
+from triton_ros.core.tensor import TensorSpec
 from triton_ros.vision.yaml_fields import Fields
 
 
@@ -39,3 +41,17 @@ def read_labels(
     for name in files:
         return tuple(line.strip() for line in read_lines(model_dir / name)), name
     return (), ""
+
+
+def read_keypoint_names(fields: Fields, outputs: Sequence[TensorSpec]) -> tuple[str, ...]:
+    """Names of the points in KEYPOINTS [n, k, 2]: as many as there are, or none."""
+    given = fields.names("keypoint_names")
+    if not given:
+        return ()
+    names = read_lines(fields.directory / given) if isinstance(given, str) else given
+    points = next((spec for spec in outputs if spec.name == "KEYPOINTS"), None)
+    if points is None:
+        fields.fail("keypoint_names", "are given, but the head answers no KEYPOINTS")
+    if points.dims[1] not in (-1, len(names)):
+        fields.fail("keypoint_names", f"are {len(names)}, but there are {points.dims[1]} points")
+    return tuple(name.strip() for name in names)

@@ -6,6 +6,7 @@
     head: ...       # what its outputs mean: `type` and the fields of that file under heads/
     labels: ...     # class names: a list, or a file with one a line (or label_filename in
                     # config.pbtxt, as Triton has it)
+    keypoint_names: ... # of the points in KEYPOINTS, in the same two ways
 
 `prepare` makes one element of a frame, or one of each region; no pixel is touched before an
 element's source writes itself into its row of a batch.  What has to be known again at the end (the
@@ -30,7 +31,7 @@ from triton_ros.vision.heads import read_head
 from triton_ros.vision.heads.base import REGIONS, Context, Facts, Head, Thresholds
 from triton_ros.vision.image import Image
 from triton_ros.vision.input_plan import InputPlan, read_input
-from triton_ros.vision.labels import read_labels
+from triton_ros.vision.labels import read_keypoint_names, read_labels
 from triton_ros.vision.preprocess import FrameSource
 from triton_ros.vision.regions import RegionSource, crop_geometry, region_sizes, upright, usable
 from triton_ros.vision.yaml_fields import Fields, read_fields
@@ -69,8 +70,9 @@ def read_processor(fields: Fields, config: ModelConfig, model_dir: Path) -> Visi
         plan.regions is not None,
     )
     head = read_head(fields.section("head"), facts)
+    keypoint_names = read_keypoint_names(fields, head.outputs)
     fields.finish()
-    processor = VisionProcessor(plan, head, labels)
+    processor = VisionProcessor(plan, head, labels, keypoint_names)
     _refuse_overlap(fields, config, processor)
     return processor
 
@@ -101,6 +103,7 @@ class VisionProcessor:
     plan: InputPlan
     head: Head
     labels: tuple[str, ...]
+    keypoint_names: tuple[str, ...] = ()
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -109,6 +112,10 @@ class VisionProcessor:
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
         return self.head.outputs
+
+    def check_parameters(self, parameters: Mapping[str, Parameter]) -> None:
+        """Raises `InvalidArgumentError` for a threshold or override that no request could have."""
+        self.head.thresholds.override(parameters)
 
     def prepare(self, inputs: Tensors, parameters: Mapping[str, Parameter]) -> Work:
         """One element a frame, or one a region that can be warped."""

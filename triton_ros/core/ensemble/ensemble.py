@@ -24,7 +24,7 @@ from triton_ros.core.errors import TritonError, UnsupportedError
 from triton_ros.core.execution.executor import Clock
 from triton_ros.core.execution.payload import Item
 from triton_ros.core.model import Interface, Model
-from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome
+from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Outcome, Parameter
 from triton_ros.core.response_cache import ModelCache, ResponseCache
 from triton_ros.core.scheduling.timer import Timer
 from triton_ros.core.telemetry.statistics import StatisticsCollector
@@ -94,11 +94,26 @@ class EnsembleModel:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Those of the last step that classifies into an output of the ensemble."""
+        """Those of the last step that names an output of the ensemble by classes."""
+        return self._names({"CLASS_IDS", "LABELS", "CLASS_MAP"}, lambda model: model.labels)
+
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        return self._names({"KEYPOINTS"}, lambda model: model.keypoint_names)
+
+    def _names(self, outputs: set[str], get: Callable[[Model], tuple[str, ...]]) -> tuple[str, ...]:
+        """What the last step says that has any for one of these outputs of the ensemble."""
         for step in reversed(self.config.ensemble):
-            if "CLASS_IDS" in step.output_map:
-                return self._look(step, lambda model: model.labels, ())
+            if outputs.intersection(step.output_map.values()):
+                nothing: tuple[str, ...] = ()
+                if names := self._look(step, get, nothing):
+                    return names
         return ()
+
+    def check_parameters(self, parameters: Mapping[str, Parameter]) -> None:
+        """They go to every step."""
+        for step in self.config.ensemble:
+            self._look(step, lambda model: model.check_parameters(parameters), None)
 
     @property
     def instance_count(self) -> int:
