@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from triton_ros.core.errors import InvalidArgumentError
+from triton_ros.core.errors import ConfigError, InvalidArgumentError
 from triton_ros.core.tensor import Array, materialize
 from triton_ros.vision.image import Image
-from triton_ros.vision.regions import region_sizes, upright, usable, warp
+from triton_ros.vision.regions import grown, region_sizes, upright, usable, warp
 
 YAML = """
 input:
@@ -187,3 +187,123 @@ def test_a_crop_of_a_compressed_frame_decodes_it_once(keeping, picture: Array) -
     work = keeping.prepare({"IMAGE": image, "REGIONS": quads}, {})
     assert np.array_equal(element(work, 0), picture[4:12, 10:26])
     assert np.array_equal(element(work, 1), picture[:8, :16])
+
+
+@pytest.mark.parametrize(
+    ("margin", "square", "wanted"),
+    [
+        (0.0, False, quad(10, 10, 30, 20)),
+        (0.5, False, quad(0, 5, 40, 25)),
+        (0.0, True, quad(10, 5, 30, 25)),
+        (0.1, True, quad(8, 3, 32, 27)),
+    ],
+)
+def test_regions_grow(margin: float, square: bool, wanted: list[list[float]]) -> None:
+    quads = regions(quad(10, 10, 30, 20))
+    assert np.abs(grown(quads, margin, square)[0] - wanted).max() < 1e-4
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]], np.float32)
+    turned = grown(quads @ turn.T, margin, square)
+    assert np.abs(turned[0] - np.array(wanted) @ turn.T).max() < 1e-4
+
+
+def test_a_region_without_height_grows_to_nothing_that_breaks() -> None:
+    assert np.isfinite(grown(regions(quad(5, 5, 9, 5), [[5, 5]] * 4), 0.2, True)).all()
+
+
+GROWING = """
+input:
+  regions: {{margin: {margin}, square: {square}}}
+head: {{type: flip}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("margin", "square", "rows", "columns"),
+    [
+        (0, "false", (16, 24), (16, 24)),
+        (0.5, "false", (12, 28), (12, 28)),
+        (0, "true", (16, 24), (16, 24)),
+    ],
+)
+def test_the_crop_grows_and_the_region_does_not(
+    make_processor, picture: Array, margin: float, square: str, rows, columns
+) -> None:
+    dims = {"x": ("UINT8", (16, 16, 3))}
+    yaml = GROWING.format(margin=margin, square=square)
+    processor = make_processor(yaml, dims, {"out": ("FP32", (2,))})
+    quads = regions(quad(16, 16, 24, 24))
+    work = processor.prepare({"IMAGE": picture, "REGIONS": quads}, {})
+    crop = picture[slice(*rows), slice(*columns)]
+    wanted = cv2.resize(crop, (16, 16), interpolation=cv2.INTER_LINEAR).astype(int)
+    assert np.abs(element(work, 0).astype(int) - wanted)[2:-2, 2:-2].max() <= 2
+    answer = processor.finish(work, [{"out": np.float32([1, 0])}])
+    assert np.array_equal(answer["REGIONS"], quads)
+
+
+def test_square_widens_the_crop(make_processor, picture: Array) -> None:
+    dims = {"x": ("UINT8", (16, 16, 3))}
+    processor = make_processor(
+        GROWING.format(margin=0, square="true"), dims, {"out": ("FP32", (2,))}
+    )
+    tall = regions(quad(20, 8, 28, 24))
+    work = processor.prepare({"IMAGE": picture, "REGIONS": tall}, {})
+    assert np.array_equal(element(work, 0), picture[8:24, 16:32])
+
+
+ONLY = """
+input:
+  regions: {only: [cat, dog]}
+head: {type: classification, activation: none}
+labels: [a, b, c]
+"""
+
+
+def texts(*items: str | bytes) -> Array:
+    return np.array(items, np.object_)
+
+
+@pytest.mark.parametrize("labels", [("car", "cat", "dog"), (b"car", b"cat", b"dog")])
+def test_only_regions_of_some_labels_run(make_processor, picture: Array, labels) -> None:
+    processor = make_processor(ONLY, {"x": ("UINT8", (8, 8, 3))}, OUT)
+    assert [spec.name for spec in processor.inputs] == ["IMAGE", "REGIONS", "LABELS"]
+    quads = regions(quad(0, 0, 8, 8), quad(8, 8, 16, 16), DEGENERATE["a line"])
+    inputs = {"IMAGE": picture, "REGIONS": quads, "LABELS": texts(*labels)}
+    work = processor.prepare(inputs, {})
+    assert len(work.elements) == 1
+    assert np.array_equal(element(work, 0), picture[8:16, 8:16])
+    answer = processor.finish(work, [{"out": np.float32([0, 0, 1])}])
+    assert answer["LABELS"].tolist() == ["", "c", ""]
+    assert answer["CLASS_IDS"].tolist() == [-1, 2, -1]
+    assert answer["SCORES"].tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (None, "'LABELS' is missing: regions.only chooses by it"),
+        (texts("cat"), r"'LABELS' must be BYTES \[2\], one text a region .* got object \[1\]"),
+        (np.zeros(2, np.int32), r"must be BYTES \[2\], .* got int32 \[2\]"),
+    ],
+)
+def test_labels_that_cannot_be_used(make_processor, picture: Array, labels, words: str) -> None:
+    processor = make_processor(ONLY, {"x": ("UINT8", (8, 8, 3))}, OUT)
+    inputs = {"IMAGE": picture, "REGIONS": regions(quad(0, 0, 8, 8), quad(8, 8, 16, 16))}
+    if labels is not None:
+        inputs["LABELS"] = labels
+    with pytest.raises(InvalidArgumentError, match=words):
+        processor.prepare(inputs, {})
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("margin: -1", "margin must be a number from 0 to 10, got -1"),
+        ("square: 2", "square must be true or false"),
+        ("only: []", r"only must be a list of names, got \[\]"),
+        ("only: [3]", r"only must be a list of names, got \[3\]"),
+    ],
+)
+def test_region_fields_that_cannot_be_used(make_processor, field: str, words: str) -> None:
+    yaml = f"input: {{regions: {{{field}}}}}\nhead: {{type: classification}}\n"
+    with pytest.raises(ConfigError, match="input.regions." + words):
+        make_processor(yaml, {"x": ("UINT8", (8, 8, 3))}, OUT)

@@ -20,6 +20,11 @@
         widths: [160, 320]   # a crop gets the narrowest that it fits; the widest is squeezed into
         pad: 0               # tensor value right of a crop (resize: letterbox_top_left)
         rotate_tall: 1.5     # a crop this many times higher than wide is turned; 0: never
+        margin: 0            # each crop grows by this share of its size on each of its sides,
+        square: false        #   and then its shorter sides until it is square
+        only: [person, car]  # may be left out: takes LABELS too, and runs these regions alone
+      size_inputs:           # what the model's other inputs get: see size_inputs.py
+        orig_target_sizes: source_wh
 
 Integer tensors are rounded and saturated.
 """
@@ -36,6 +41,7 @@ from triton_ros.core.tensor import Array, TensorSpec
 from triton_ros.vision.encodings import Order
 from triton_ros.vision.geometry import RESIZES, Geometry, Resize, fit, limited_size
 from triton_ros.vision.pixel_writer import PixelWriter, channels_of
+from triton_ros.vision.size_inputs import NO_SIZE_INPUTS, SizeInputs, read_size_inputs
 from triton_ros.vision.yaml_fields import Fields
 
 _MAX_SIDE = 16384
@@ -49,6 +55,9 @@ class RegionRule:
     widths: tuple[int, ...]
     pad: float
     rotate_tall: float
+    margin: float = 0.0
+    square: bool = False
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ class InputPlan:
     fill: Array
     """One tensor value a channel."""
     regions: RegionRule | None
+    sizes: SizeInputs = NO_SIZE_INPUTS
 
     def shape(self, height: int, width: int) -> tuple[int, ...]:
         """The shape of one element."""
@@ -96,7 +106,8 @@ class InputPlan:
 
 def read_input(fields: Fields, config: ModelConfig) -> InputPlan:
     """The plan for a completed configuration; raises `ConfigError`."""
-    spec = _input_spec(fields, config)
+    sizes = read_size_inputs(fields, config)
+    spec = _input_spec(fields, config, sizes)
     color = cast(Order, fields.choice("color", ("rgb", "bgr", "gray"), "rgb"))
     layout = fields.choice("layout", ("auto", "nchw", "nhwc"), "auto")
     leading_one = config.max_batch_size == 0 and len(spec.dims) == 4
@@ -113,21 +124,24 @@ def read_input(fields: Fields, config: ModelConfig) -> InputPlan:
     if ((pixels < 0) | (pixels > 255)).any():
         fields.fail("fill", f"must be from 0 to 255, got {pixels.tolist()}")
     fill = writer.tables[np.arange(len(pixels)), pixels.astype(np.uint8)]
-    plan = InputPlan(spec.name, writer, leading_one, size, resize, fill, regions)
+    plan = InputPlan(spec.name, writer, leading_one, size, resize, fill, regions, sizes)
+    if regions and sizes.values:
+        fields.fail("size_inputs", "is for models that look at frames, not at regions")
     fields.finish()
     return plan
 
 
-def _input_spec(fields: Fields, config: ModelConfig) -> TensorSpec:
-    specs = {item.spec.name: item.spec for item in config.input}
+def _input_spec(fields: Fields, config: ModelConfig, sizes: SizeInputs) -> TensorSpec:
+    items = [item for item in config.input if item.spec.name not in sizes.values]
+    specs = {item.spec.name: item.spec for item in items}
     only = next(iter(specs)) if len(specs) == 1 else ""
-    required = {item.spec.name for item in config.input if not item.optional}
+    required = {item.spec.name for item in items if not item.optional}
     name = fields.text("tensor", only) if only else fields.text("tensor")
     if name not in specs:
         fields.fail("tensor", f"must be one of {', '.join(specs) or '(none)'}, got '{name}'")
     if required - {name}:
         others = ", ".join(sorted(required - {name}))
-        fields.fail("tensor", f"is '{name}', but the model needs {others} as well")
+        fields.fail("tensor", f"is '{name}', but the model needs {others} as well (size_inputs)")
     return specs[name]
 
 
@@ -199,6 +213,9 @@ def _read_regions(fields: Fields, plane: tuple[int, int], resize: Resize) -> Reg
         widths=tuple(sorted(section.integers("widths", 1, _MAX_SIDE, (width,)))),
         pad=section.number("pad", default=0.0),
         rotate_tall=section.number("rotate_tall", 0.0, default=0.0),
+        margin=section.number("margin", 0.0, 10.0, 0.0),
+        square=section.flag("square", False),
+        only=section.texts("only"),
     )
     if rule.height == -1 or (height not in (-1, rule.height)):
         section.fail("height", f"must be given and fit the model's {height}, got {rule.height}")

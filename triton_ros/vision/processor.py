@@ -28,12 +28,19 @@ from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array, Tensors, TensorSpec, materialize
 from triton_ros.vision.geometry import fit
 from triton_ros.vision.heads import read_head
-from triton_ros.vision.heads.base import REGIONS, Context, Facts, Head, Thresholds
+from triton_ros.vision.heads.base import LABELS, REGIONS, Context, Facts, Head, Thresholds
 from triton_ros.vision.image import Image
 from triton_ros.vision.input_plan import InputPlan, read_input
 from triton_ros.vision.labels import read_keypoint_names, read_labels
 from triton_ros.vision.preprocess import FrameSource
-from triton_ros.vision.regions import RegionSource, crop_geometry, region_sizes, upright, usable
+from triton_ros.vision.regions import (
+    RegionSource,
+    crop_geometry,
+    grown,
+    region_sizes,
+    upright,
+    usable,
+)
 from triton_ros.vision.yaml_fields import Fields, read_fields
 
 IMAGE = TensorSpec("IMAGE", "UINT8", (-1, -1, 3))
@@ -107,7 +114,9 @@ class VisionProcessor:
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
-        return (IMAGE, REGIONS) if self.plan.regions else (IMAGE,)
+        if self.plan.regions is None:
+            return (IMAGE,)
+        return (IMAGE, REGIONS, LABELS) if self.plan.regions.only else (IMAGE, REGIONS)
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
@@ -122,11 +131,12 @@ class VisionProcessor:
         image = _image(inputs)
         thresholds = self.head.thresholds.override(parameters)
         if self.plan.regions:
-            return self._scatter(image, _regions(inputs), thresholds)
+            quads = _regions(inputs)
+            return self._scatter(image, quads, self._wanted(inputs, len(quads)), thresholds)
         geometry = self.plan.fit(image.height, image.width)
         source = FrameSource(self.plan, image, geometry)
         context = Context(geometry, thresholds, _NO_REGIONS, _NONE_USED)
-        return Work([{self.plan.tensor: source}], context)
+        return Work([{self.plan.tensor: source, **self.plan.sizes.tensors(geometry)}], context)
 
     def finish(self, work: Work, outputs: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
         """The head's answer, in source pixels."""
@@ -134,18 +144,28 @@ class VisionProcessor:
             outputs = [{name: _first(value) for name, value in row.items()} for row in outputs]
         return self.head.finish(work.context, outputs)
 
-    def _scatter(self, image: Image, quads: Array, thresholds: Thresholds) -> Work:
+    def _wanted(self, inputs: Tensors, count: int) -> Array:
+        """Which of the regions [n] have a label that the model is for."""
+        assert self.plan.regions is not None
+        only = self.plan.regions.only
+        if not only:
+            return np.ones(count, bool)
+        return np.array([label in only for label in _labels(inputs, count)], bool)
+
+    def _scatter(self, image: Image, quads: Array, wanted: Array, thresholds: Thresholds) -> Work:
         rule = self.plan.regions
         assert rule is not None
         quads = upright(quads, rule.rotate_tall)
-        used = np.flatnonzero(usable(quads))
+        used = np.flatnonzero(usable(quads) & wanted)
         keep_ratio = self.plan.resize != "stretch"
-        widths, heights = region_sizes(quads)
+        # What is answered and handed on stays the region itself, only the crop grows.
+        crops = grown(quads, rule.margin, rule.square)
+        widths, heights = region_sizes(crops)
         sources = [
             RegionSource(
                 self.plan,
                 image,
-                quads[index],
+                crops[index],
                 crop_geometry(rule, keep_ratio, float(widths[index]), float(heights[index])),
             )
             for index in used
@@ -175,6 +195,20 @@ def _regions(inputs: Tensors) -> Array:
     if not np.isfinite(quads).all():
         raise InvalidArgumentError("input 'REGIONS' has coordinates that are not finite")
     return quads.astype(np.float32, copy=False)
+
+
+def _labels(inputs: Tensors, count: int) -> list[str]:
+    value = inputs.get("LABELS")
+    if value is None:
+        raise InvalidArgumentError("input 'LABELS' is missing: regions.only chooses by it")
+    labels = materialize(value)
+    if labels.shape != (count,) or labels.dtype != np.object_:
+        raise InvalidArgumentError(
+            f"input 'LABELS' must be BYTES [{count}], one text a region of REGIONS,"
+            f" got {labels.dtype} {list(labels.shape)}"
+        )
+    # Texts from another model are str, those from a client bytes.
+    return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in labels]
 
 
 def _first(value: Array) -> Array:

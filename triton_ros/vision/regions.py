@@ -24,6 +24,7 @@ from triton_ros.vision.input_plan import InputPlan, RegionRule
 
 _MIN_SIDE = 1.0
 _MIN_CROSS = 0.25
+_SHORTEST = np.float32(1e-6)
 _MAX_OVERSAMPLING = 4
 
 
@@ -44,6 +45,30 @@ def upright(quads: Array, rotate_tall: float) -> Array:
     widths, heights = region_sizes(quads)
     tall = (heights >= rotate_tall * widths)[:, None, None]
     return np.where(tall, np.roll(quads, -1, axis=1), quads)
+
+
+def grown(quads: Array, margin: float, square: bool) -> Array:
+    """Quads [n, 4, 2] with `margin` of their size on each side, then square around their centre.
+
+    They grow along their own sides, so that a turned one stays turned.
+    """
+    if not margin and not square:
+        return quads
+    across = (quads[:, 1] + quads[:, 2] - quads[:, 0] - quads[:, 3]) / 2
+    down = (quads[:, 2] + quads[:, 3] - quads[:, 0] - quads[:, 1]) / 2
+    sides = np.stack([np.linalg.norm(across, axis=1), np.linalg.norm(down, axis=1)], axis=1)
+    wanted = sides * (1 + 2 * margin)
+    if square:
+        wanted = np.broadcast_to(wanted.max(axis=1, keepdims=True), wanted.shape)
+    # A side of no length has no direction to grow in; such a quad is not usable anyway.
+    added = wanted / np.maximum(sides, _SHORTEST) - 1
+    signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float32) / 2
+    moved = (
+        signs[None, :, :1] * (added[:, :1] * across)[:, None]
+        + signs[None, :, 1:] * (added[:, 1:] * down)[:, None]
+    )
+    found: Array = (quads + moved).astype(np.float32)
+    return found
 
 
 def usable(quads: Array) -> Array:

@@ -59,6 +59,11 @@ class Fields:
         return field in self._nodes
 
     @property
+    def given(self) -> tuple[str, ...]:
+        """The fields that are there, in their order."""
+        return tuple(self._nodes)
+
+    @property
     def directory(self) -> Path:
         """Where the file is."""
         return self._path.parent
@@ -138,6 +143,16 @@ class Fields:
 
         words = f"a list of whole numbers from {low} to {high}"
         found: tuple[int, ...] = self._read(field, default, words, convert)
+        return found
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        """A list of strings (a single one may stand without brackets); empty when missing."""
+
+        def convert(value: Any) -> tuple[str, ...] | None:
+            items = value if isinstance(value, list) else [value]
+            return tuple(items) if items and all(map(_is_text, items)) else None
+
+        found: tuple[str, ...] = self._read(field, (), "a list of names", convert)
         return found
 
     def names(self, field: str) -> tuple[str, ...] | str:
