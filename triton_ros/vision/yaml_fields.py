@@ -10,7 +10,7 @@ which refuses what nobody asked for (a misspelt key would otherwise be a setting
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -119,8 +119,11 @@ class Fields:
         found: float = self._read(field, default, _range(low, high), convert)
         return found
 
-    def numbers(self, field: str, count: int, default: float) -> tuple[float, ...]:
+    def numbers(
+        self, field: str, count: int, default: float | tuple[float, ...]
+    ) -> tuple[float, ...]:
         """A tuple of `count` numbers, given as a list or as one number that stands for all."""
+        usual = default if isinstance(default, tuple) else (default,) * count
 
         def convert(value: Any) -> tuple[float, ...] | None:
             items = value if isinstance(value, list) else [value] * count
@@ -128,7 +131,7 @@ class Fields:
             return given if len(given) == len(items) == count else None
 
         words = "a number" if count == 1 else f"a number, or a list of {count} numbers"
-        found: tuple[float, ...] = self._read(field, (default,) * count, words, convert)
+        found: tuple[float, ...] = self._read(field, usual, words, convert)
         return found
 
     def integers(
@@ -143,6 +146,37 @@ class Fields:
 
         words = f"a list of whole numbers from {low} to {high}"
         found: tuple[int, ...] = self._read(field, default, words, convert)
+        return found
+
+    def whole_numbers_or_word(
+        self, field: str, low: int, high: int, known: Mapping[str, tuple[int, ...]]
+    ) -> tuple[int, ...]:
+        """A list of whole numbers, or a word that stands for one."""
+
+        def convert(value: Any) -> tuple[int, ...] | None:
+            if isinstance(value, str):
+                return known.get(value)
+            if not isinstance(value, list) or not value:
+                return None
+            good = all(_is_integer(i) and low <= i <= high for i in value)
+            return tuple(value) if good else None
+
+        words = f"a list of whole numbers from {low} to {high}, or {' or '.join(known)}"
+        found: tuple[int, ...] = self._read(field, _REQUIRED, words, convert)
+        return found
+
+    def floats(
+        self, field: str, low: float, high: float, default: tuple[float, ...] = _REQUIRED
+    ) -> tuple[float, ...]:
+        """A list of numbers of any length (a single one may stand without brackets)."""
+
+        def convert(value: Any) -> tuple[float, ...] | None:
+            items = value if isinstance(value, list) else [value]
+            given = tuple(n for n in map(_number, items) if n is not None and low <= n <= high)
+            return given if items and len(given) == len(items) else None
+
+        words = f"a list of numbers from {low:g} to {high:g}"
+        found: tuple[float, ...] = self._read(field, default, words, convert)
         return found
 
     def texts(self, field: str) -> tuple[str, ...]:

@@ -97,9 +97,14 @@ def test_activation_and_background(
     [
         (3, 6, {}, r"head.scores makes 3 classes of output 's' .* labels has 2 labels"),
         (2, 6, {"background": "last"}, "makes 1 classes"),
-        (2, 7, {}, r"as many rows: 's' has \[6, 2\], 'b' \[7, 4\]"),
-        (2, 6, {"box_format": "xyyx"}, "must be one of xyxy, yxyx, xywh, cxcywh, got 'xyyx'"),
-        (2, 6, {"units": "metres"}, "must be one of normalized, pixels"),
+        (2, 7, {}, r"as many rows: 's' has \[6, 2\], read as \[n, classes\], 'b' \[7, 4\]"),
+        (
+            2,
+            6,
+            {"box_format": "xyyx"},
+            "must be one of xyxy, yxyx, xywh, cxcywh, cycxhw, got 'xyyx'",
+        ),
+        (2, 6, {"units": "metres"}, "must be one of pixels, normalized, source"),
     ],
 )
 def test_what_does_not_fit(make_processor, columns, rows, fields, words: str) -> None:

@@ -125,11 +125,15 @@ def test_boxes_are_clipped_to_the_image(make_processor) -> None:
     ("format", "dims", "words"),
     [
         ("v8", (8, ROWS), r"4 classes, but labels has 3 labels"),
-        ("v8", (ROWS, 8), r"\[4 \+ classes, n\].*\[200, 8\].*196 classes.*v5, v6, v7 would fit"),
+        (
+            "v8",
+            (ROWS, 8),
+            r"\[4 \+ classes, n\].*\[200, 8\].*196 classes.*v5, v6, v7, x, x_decoded would fit",
+        ),
         ("v5", (ROWS, 7), r"\[n, 5 \+ classes\].*\[200, 7\].* 2 classes, but labels has 3"),
         ("v5", (7, ROWS), r"195 classes.*v8, v9, v11, v12 would fit"),
         ("v8", (1, 7, ROWS), r"has \[1, 7, 200\]"),
-        ("v3", (7, ROWS), r"head.format must be one of v5, v6, v7, v8, v9, v11, v12, got 'v3'"),
+        ("v3", (7, ROWS), r"head.format must be one of v5, v6, v7, x, .*, v7_end2end, got 'v3'"),
     ],
 )
 def test_layouts_that_do_not_fit_the_labels(

@@ -6,7 +6,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from triton_ros.vision.heads import blazeface, classification, ctc, db_text, flip, ssd, yolo
+from triton_ros.vision.heads import (
+    blazeface,
+    centernet,
+    classification,
+    ctc,
+    db_text,
+    detections,
+    detr,
+    flip,
+    ssd,
+    yolo,
+)
 from triton_ros.vision.heads.base import Facts, Head, Reader
 from triton_ros.vision.yaml_fields import Fields
 
@@ -23,6 +34,9 @@ class Family:
 HEADS = {
     "yolo": Family(yolo.read, frames=True),
     "ssd": Family(ssd.read, frames=True),
+    "detr": Family(detr.read, frames=True),
+    "detections": Family(detections.read, frames=True),
+    "centernet": Family(centernet.read, frames=True),
     "blazeface": Family(blazeface.read, frames=True),
     "db_text": Family(db_text.read, frames=True),
     "ctc": Family(ctc.read, regions=True),

@@ -18,7 +18,7 @@ from triton_ros.core.errors import InvalidArgumentError
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array, TensorSpec
 from triton_ros.vision.geometry import Geometry, box_quads
-from triton_ros.vision.nms import nms
+from triton_ros.vision.nms import nms, surest
 from triton_ros.vision.yaml_fields import Fields
 
 BOXES = TensorSpec("BOXES", "FP32", (-1, 4))
@@ -107,9 +107,12 @@ class Facts:
     """(height, width) where it is fixed."""
     regions: bool
 
-    def output(self, fields: Fields, field: str = "output") -> TensorSpec:
-        """The output that a field names; it may be left out where the model has one only."""
-        only = next(iter(self.outputs)) if len(self.outputs) == 1 else ""
+    def output(self, fields: Fields, field: str = "output", usual: str = "") -> TensorSpec:
+        """The output that a field names; `usual` is its name where the field is left out.
+
+        Where the model has one output only, it is that one.
+        """
+        only = next(iter(self.outputs)) if len(self.outputs) == 1 else usual
         name = fields.text(field, only) if only else fields.text(field)
         if name not in self.outputs:
             fields.fail(field, f"must be one of {', '.join(self.outputs)}, got '{name}'")
@@ -175,32 +178,59 @@ def suppressed(
     boxes: Array,
     scores: Array,
     classes: Array,
-    normalized: bool,
+    units: str,
+    mode: str = "class_aware",
 ) -> dict[str, Array]:
-    """Candidates [k, 4], [k], [k] without those that a better one of their class covers.
+    """Candidates [k, 4], [k], [k] without those that a better one covers: see `NMS_MODES`.
 
-    `normalized` boxes are 0..1 of the model's input, others its pixels.
+    A box that a broken model made of infinities or NaN is none.
     """
-    if normalized:
-        geometry = context.geometry
-        boxes = boxes * np.array([geometry.width, geometry.height] * 2, np.float32)
     thresholds = context.thresholds
-    kept = nms(boxes, scores, classes, thresholds.iou, thresholds.max_detections)
+    boxes = input_pixels(context.geometry, boxes, units)
+    finite = np.isfinite(boxes).all(axis=1)
+    boxes, scores, classes = boxes[finite], scores[finite], classes[finite]
+    if mode == "none":
+        kept = surest(scores, thresholds.max_detections)
+    else:
+        groups = classes if mode == "class_aware" else np.zeros_like(classes)
+        kept = nms(boxes, scores, groups, thresholds.iou, thresholds.max_detections)
     return detections(context, labels, boxes[kept], scores[kept], classes[kept])
+
+
+NMS_MODES = ("class_aware", "agnostic", "none")
+"""What a surer box suppresses: those of its class, any other, nothing."""
+
+UNITS = ("pixels", "normalized", "source")
+"""Of the model's input: pixels, 0..1; or pixels of the source, by a model that got its size."""
+
+
+def input_pixels(geometry: Geometry, boxes: Array, units: str) -> Array:
+    """Boxes [n, 4] (x0, y0, x1, y1) in pixels of the model's input."""
+    if units == "pixels":
+        return boxes
+    scale = np.array([geometry.width, geometry.height] * 2, np.float32)
+    if units == "source":
+        # Such a model takes the whole input for the source, bars of a letterbox as well.
+        scale /= np.array([geometry.source_width, geometry.source_height] * 2, np.float32)
+    return boxes * scale
 
 
 def corners(boxes: Array, box_format: str) -> Array:
     """Boxes [n, 4] of any format as x0, y0, x1, y1."""
     if box_format == "xyxy":
         return boxes
+    if box_format in ("yxyx", "cycxhw"):
+        boxes = boxes[:, [1, 0, 3, 2]]
     if box_format == "yxyx":
-        return boxes[:, [1, 0, 3, 2]]
+        return boxes
     first, size = boxes[:, :2], boxes[:, 2:]
-    low = first - size / 2 if box_format == "cxcywh" else first
-    return np.concatenate([low, low + size], axis=1)
+    # Infinities of a broken model become NaN, which `suppressed` drops.
+    with np.errstate(invalid="ignore"):
+        low = first if box_format == "xywh" else first - size / 2
+        return np.concatenate([low, low + size], axis=1)
 
 
-BOX_FORMATS = ("xyxy", "yxyx", "xywh", "cxcywh")
+BOX_FORMATS = ("xyxy", "yxyx", "xywh", "cxcywh", "cycxhw")
 
 
 def activate(logits: Array, activation: str) -> Array:
