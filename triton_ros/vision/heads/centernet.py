@@ -82,7 +82,7 @@ def peaks(heat: Array, least: float) -> tuple[Array, Array, Array]:
 
     Only what is hot enough is compared with its neighbours: most of a map is cold.
     """
-    classes, ys, xs = np.nonzero(heat > least)
+    classes, ys, xs = np.unravel_index(np.flatnonzero(heat > least), heat.shape)
     values = heat[classes, ys, xs]
     highest = np.ones(len(values), bool)
     for down, right in _NEIGHBOURS:
