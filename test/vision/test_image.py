@@ -101,13 +101,41 @@ def test_yuv_luma_position(encoding: str, y_first: bool) -> None:
     assert Image.raw(stored, 4, 8, encoding).pixels("rgb").min() == 255
 
 
+@pytest.mark.parametrize(("encoding", "first"), [("nv12", "u"), ("nv21", "v")])
+@pytest.mark.parametrize("padding", [0, 6])
+def test_planes_of_luma_and_chroma(encoding: str, first: str, padding: int) -> None:
+    """A blue picture: much of U, little of V."""
+    rows = np.full((24, 32), 100, np.uint8)
+    rows[16:, 0::2], rows[16:, 1::2] = (220, 90) if first == "u" else (90, 220)
+    data, step = padded(rows, padding)
+    blue = Image.raw(data, 16, 32, encoding, step).pixels("rgb").astype(int)
+    assert blue.shape == (16, 32, 3)
+    assert (blue[..., 2] > blue[..., 0] + 100).all()
+    code = cv2.COLOR_YUV2RGB_NV12 if first == "u" else cv2.COLOR_YUV2RGB_NV21
+    assert np.array_equal(blue, cv2.cvtColor(rows, code))
+    with pytest.raises(ImageError, match="must be even"):
+        Image.raw(data, 15, 32, encoding, step)
+
+
+@pytest.mark.parametrize("is_bigendian", [False, True])
+@pytest.mark.parametrize("encoding", ["rgb16", "bgr16", "rgba16", "bgra16", "bayer_rggb16"])
+def test_sixteen_bits_are_seen_as_their_high_ones(encoding: str, is_bigendian: bool) -> None:
+    channels = {"rgb": 3, "bgr": 3, "rgba": 4, "bgra": 4}.get(encoding[:-2], 1)
+    low = np.random.default_rng(2).integers(0, 256, (8, 10, channels), np.uint8)
+    wide = (low.astype(np.uint16) * 257).astype(">u2" if is_bigendian else "<u2")
+    data, step = padded(wide, 2)
+    image = Image.raw(data, 8, 10, encoding, step, is_bigendian)
+    narrow = Image.raw(low, 8, 10, encoding.replace("16", "8"))
+    assert np.array_equal(image.pixels("rgb"), narrow.pixels("rgb"))
+
+
 def test_every_encoding_can_be_seen() -> None:
     size = 8 * 8 * 4
     for encoding in ENCODINGS:
-        for bytes_per_pixel in (1, 2, 3, 4):
-            data = bytes(8 * 8 * bytes_per_pixel)
+        for bytes_per_pixel in (1, 1.5, 2, 3, 4, 6, 8):
+            data = bytes(int(8 * 8 * bytes_per_pixel))
             try:
-                image = Image.raw(data, 8, 8, encoding, 8 * bytes_per_pixel)
+                image = Image.raw(data, 8, 8, encoding, None)
             except ImageError:
                 continue
             assert image.pixels("rgb").shape == (8, 8, 3)
@@ -240,7 +268,11 @@ def test_decoding_happens_once_and_late(picture: Array, monkeypatch: pytest.Monk
         (b"\xff\xd8", "jpeg", "undecodable"),
         (b"\xff\xd8\xff\xd9", "jpeg", "undecodable"),
         (b"\x89PNG\r\n\x1a\n", "png", "undecodable"),
-        (bytes(64), "16UC1; compressedDepth png", "unsupported_encoding"),
+        (bytes(64), "16UC1; compressedDepth png", "undecodable"),
+        (bytes(64), "rgb8; compressedDepth png", "unsupported_encoding"),
+        (bytes(12), "16UC1; compressedDepth png", "undecodable"),
+        (bytes(15), "16UC1; compressedDepth rvl", "undecodable"),
+        (bytes(64), "32FC1; compressedDepth rvl", "empty"),
     ],
 )
 def test_broken_compressed_frames(data: bytes, format: str, reason: str) -> None:

@@ -31,7 +31,7 @@ INPUTS = {"images": ("FP32", (3, 64, 64))}
 OUTPUTS = {"output0": ("FP32", (6, 84))}
 
 BROKEN = [
-    ("color: rgb", "color: red", 3, "input.color must be one of rgb, bgr, gray, got 'red'"),
+    ("color: rgb", "color: red", 3, "input.color must be one of rgb, bgr, gray, depth, got 'red'"),
     ("color: rgb", "colour: rgb", 3, "input.colour is not a field; the fields are tensor, color,"),
     ("color: rgb", "color: gray", 2, "input.layout must be nchw or nhwc.*1 channel"),
     ("color: rgb", "tensor: image", 3, "input.tensor must be one of images, got 'image'"),
@@ -39,7 +39,10 @@ BROKEN = [
     ("color: rgb", "size: [32, 32]", 3, r"input.size is \[32, 32\], but .* \[64, 64\]"),
     ("color: rgb", "size: 64", 3, r"input.size must be \[height, width\]"),
     ("color: rgb", "multiple_of: 32", 3, r"is for variable dims, input 'images' has \[64, 64\]"),
-    ("resize: letterbox", "resize: crop", 4, "must be one of stretch, letterbox, letterbox_top"),
+    ("resize: letterbox", "resize: cut", 4, "must be one of stretch, letterbox, letterbox_top"),
+    ("resize: letterbox", "crop_fraction: 0", 4, "must be a number from 0.01 to 1"),
+    ("resize: letterbox", "region: [0, 0, 2, 1]", 4, "within 0..1 of the frame"),
+    ("resize: letterbox", "depth: [5, 1]", 4, "must be .near, far. in metres"),
     ("resize: letterbox", "regions: {}", 9, "head.type is yolo, which looks at frames"),
     ("fill: 114", "fill: 300", 5, "input.fill must be from 0 to 255"),
     ("fill: 114", "fill: [1, 2]", 5, r"must be a number, or a list of 3 numbers, got \[1, 2\]"),

@@ -13,8 +13,10 @@ import numpy as np
 
 from triton_ros.core.tensor import Array
 
-Order: TypeAlias = Literal["rgb", "bgr", "rgba", "bgra", "gray"]
-"""The channel order of an 8-bit array; gray has no channel axis."""
+Order: TypeAlias = Literal["rgb", "bgr", "rgba", "bgra", "gray", "depth"]
+"""The channel order of an 8-bit array; gray has no channel axis.  Depth is float32 metres [h, w]
+with NaN where there is none.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,12 @@ class Encoding:
     order: Order
     dtype: str = "u1"
     convert: Callable[[Array], Array] | None = None
+    planes: bool = False
+    """YUV 4:2:0: below the rows of Y come half as many of U and V."""
+
+    def rows(self, height: int) -> int:
+        """Rows of data of an image of this height."""
+        return height * 3 // 2 if self.planes else height
 
 
 def _cvt(code: int) -> Callable[[Array], Array]:
@@ -34,6 +42,23 @@ def _cvt(code: int) -> Callable[[Array], Array]:
 def _high_byte(pixels: Array) -> Array:
     # cv_bridge's own rule, 65535 -> 255 with rounding; also undoes a foreign byte order.
     return cv2.convertScaleAbs(pixels.astype(np.uint16, copy=False), alpha=255 / 65535)
+
+
+def _wide_bayer(code: int) -> Callable[[Array], Array]:
+    return lambda pixels: cv2.cvtColor(_high_byte(pixels), code)
+
+
+def millimetres(pixels: Array) -> Array:
+    """uint16 millimetres, 0 for none (REP 118), as metres with NaN for none."""
+    metres = pixels.astype(np.float32) / 1000
+    metres[pixels == 0] = np.nan
+    return metres
+
+
+def _metres(pixels: Array) -> Array:
+    found = pixels.astype(np.float32)  # in this machine's byte order, and not the message's bytes
+    found[~((found > 0) & np.isfinite(found))] = np.nan
+    return found
 
 
 _UYVY = Encoding(2, "bgr", convert=_cvt(cv2.COLOR_YUV2BGR_UYVY))
@@ -57,7 +82,31 @@ RAW = {
     "bayer_bggr8": Encoding(1, "bgr", convert=_cvt(cv2.COLOR_BayerRG2BGR)),
     "bayer_gbrg8": Encoding(1, "bgr", convert=_cvt(cv2.COLOR_BayerGR2BGR)),
     "bayer_grbg8": Encoding(1, "bgr", convert=_cvt(cv2.COLOR_BayerGB2BGR)),
+    "bayer_rggb16": Encoding(1, "bgr", "u2", _wide_bayer(cv2.COLOR_BayerBG2BGR)),
+    "bayer_bggr16": Encoding(1, "bgr", "u2", _wide_bayer(cv2.COLOR_BayerRG2BGR)),
+    "bayer_gbrg16": Encoding(1, "bgr", "u2", _wide_bayer(cv2.COLOR_BayerGR2BGR)),
+    "bayer_grbg16": Encoding(1, "bgr", "u2", _wide_bayer(cv2.COLOR_BayerGB2BGR)),
+    "rgb16": Encoding(3, "rgb", "u2", _high_byte),
+    "bgr16": Encoding(3, "bgr", "u2", _high_byte),
+    "rgba16": Encoding(4, "rgba", "u2", _high_byte),
+    "bgra16": Encoding(4, "bgra", "u2", _high_byte),
+    "nv12": Encoding(1, "bgr", convert=_cvt(cv2.COLOR_YUV2BGR_NV12), planes=True),
+    "nv21": Encoding(1, "bgr", convert=_cvt(cv2.COLOR_YUV2BGR_NV21), planes=True),
+    "16UC1": Encoding(1, "depth", "u2", millimetres),
+    "32FC1": Encoding(1, "depth", "f4", _metres),
 }
+
+
+DEPTH_RANGE = (0.3, 10.0)
+"""Metres that a model which wants pixels sees, unless its vision.yaml says others."""
+
+
+def depth_to_gray(metres: Array, near: float, far: float) -> Array:
+    """uint8 [h, w]: 255 for `near` and nearer, 1 for `far` and farther, 0 where there is none."""
+    share = np.clip((far - metres) / (far - near), 0, 1)
+    gray = np.rint(1 + 254 * np.nan_to_num(share)).astype(np.uint8)
+    gray[np.isnan(metres)] = 0
+    return gray
 
 
 _CODES: dict[tuple[str, str], int] = {
@@ -77,7 +126,12 @@ _CODES: dict[tuple[str, str], int] = {
 
 
 def convert(pixels: Array, order: Order, wanted: Order, out: Array | None = None) -> Array:
-    """8-bit pixels in another order; the array itself when it already is and `out` is None."""
+    """8-bit pixels in another order; the array itself when it already is and `out` is None.
+
+    Depth becomes a picture of `DEPTH_RANGE`.
+    """
+    if order == "depth" and wanted != "depth":
+        pixels, order = depth_to_gray(pixels, *DEPTH_RANGE), "gray"
     if order == wanted:
         if out is None:
             return pixels

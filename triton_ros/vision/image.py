@@ -10,6 +10,9 @@ on the instance thread that wants the pixels, once, whoever asks first.
 Resizing before converting colours is cheaper than the reverse, so the workhorse is `base`: the
 pixels in whatever 8-bit order they came in.  Only what cannot be resized as it is (Bayer, YUV,
 16 bit, compressed) is converted first; the result is kept for the next reader.
+
+A depth image is told by its encoding (REP 118: 16UC1 is millimetres, 32FC1 metres): its `base` is
+metres, and whoever wants a picture gets the near in white and the far in black.
 """
 
 from __future__ import annotations
@@ -21,28 +24,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from triton_ros.core.errors import InvalidArgumentError
 from triton_ros.core.tensor import Array
 from triton_ros.vision.compressed import probe
-from triton_ros.vision.encodings import RAW, Encoding, Order, convert
+from triton_ros.vision.compressed_depth import read_compressed_depth
+from triton_ros.vision.encodings import RAW, Encoding, Order, convert, millimetres
+from triton_ros.vision.image_error import MAX_SIDE, REASONS, ImageError
 
-REASONS = ("unsupported_encoding", "bad_size", "bad_step", "empty", "undecodable")
-
-MAX_SIDE = 32766
-"""OpenCV's remap and warp take no image that is wider or higher."""
-
-
-class ImageError(InvalidArgumentError):
-    """A frame that cannot be used; `reason` is one of `REASONS`, fit for a counter's name."""
-
-    def __init__(self, message: str, reason: str = "undecodable") -> None:
-        super().__init__(message)
-        self.reason = reason
-
-    def within(self, place: str) -> ImageError:
-        """The same error with the place in front of its message."""
-        return ImageError(f"{place}, {self}", self.reason)
-
+__all__ = ["ENCODINGS", "MAX_SIDE", "REASONS", "Image", "ImageError"]
 
 ENCODINGS = tuple(RAW)
 """The raw encodings that are understood."""
@@ -105,17 +93,16 @@ class Image:
     def compressed(cls, data: bytes | bytearray | memoryview | Array | Any, format: str) -> Image:
         """A frame as `sensor_msgs/CompressedImage` has it: JPEG or PNG by its bytes' own word.
 
-        `format` is the message's field, as in ``rgb8; jpeg compressed bgr8``; it is looked at
-        only to refuse a depth image.
+        `format` is the message's field, as in ``rgb8; jpeg compressed bgr8``; it only tells depth
+        images: a PNG of ``16UC1``, and what ``compressedDepth`` says (PNG or RVL).
         """
         buffer = _bytes_of(data)
         if buffer.size == 0:
             raise ImageError("the compressed image has no data", "empty")
         if "compressedDepth" in format:
-            raise ImageError(
-                f"compressed format '{format}' is a depth image; accepted: jpeg, png",
-                "unsupported_encoding",
-            )
+            height, width, decode = read_compressed_depth(buffer, format)
+            _check_size(height, width)
+            return cls(height, width, format, None, decode)
         found = probe(buffer.data)
         if found is None:
             raise ImageError(
@@ -124,7 +111,8 @@ class Image:
             )
         kind, height, width = found
         _check_size(height, width)
-        return cls(height, width, kind, None, lambda: _imdecode(buffer, kind, height, width))
+        deep = format.startswith("16UC1")
+        return cls(height, width, kind, None, lambda: _imdecode(buffer, kind, height, width, deep))
 
     @classmethod
     def from_array(cls, rgb: Array) -> Image:
@@ -229,8 +217,11 @@ def _strided(
     _check_size(height, width)
     if buffer.size == 0:
         raise ImageError(f"a {width}x{height} {encoding} image without data", "empty")
-    if kind.channels == 2 and width % 2:
+    if (kind.channels == 2 or kind.planes) and width % 2:
         raise ImageError(f"width {width} of a {encoding} image must be even", "bad_size")
+    if kind.planes and height % 2:
+        raise ImageError(f"height {height} of a {encoding} image must be even", "bad_size")
+    rows = kind.rows(height)
     dtype = np.dtype(kind.dtype).newbyteorder(">" if is_bigendian else "<")
     pixel = kind.channels * dtype.itemsize
     row = width * pixel
@@ -242,19 +233,24 @@ def _strided(
             "bad_step",
         )
     # Some drivers leave out the padding of the last row.
-    if buffer.size not in (height * step, (height - 1) * step + row):
+    if buffer.size not in (rows * step, (rows - 1) * step + row):
         raise ImageError(
             f"{buffer.size} bytes of data for a {width}x{height} {encoding} image with step {step};"
-            f" expected {height * step}",
+            f" expected {rows * step}",
             "bad_size",
         )
     if kind.channels == 1:
-        return np.ndarray((height, width), dtype, buffer, 0, (step, pixel))
+        return np.ndarray((rows, width), dtype, buffer, 0, (step, pixel))
     shape = (height, width, kind.channels)
     return np.ndarray(shape, dtype, buffer, 0, (step, pixel, dtype.itemsize))
 
 
-def _imdecode(buffer: Array, kind: str, height: int, width: int) -> tuple[Array, Order]:
+def _imdecode(buffer: Array, kind: str, height: int, width: int, deep: bool) -> tuple[Array, Order]:
+    if deep:
+        depth: Any = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+        if depth is None or depth.shape != (height, width) or depth.dtype != np.uint16:
+            raise ImageError(f"the {kind} data of a {width}x{height} image is no 16-bit depth")
+        return millimetres(depth), "depth"
     # A detection refers to the pixels as sent: an orientation tag must not turn them.
     pixels: Any = cv2.imdecode(buffer, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None or pixels.shape != (height, width, 3):

@@ -4,13 +4,16 @@
 
     input:
       tensor: images         # the input's name; may be left out when the model has one input
-      color: rgb             # rgb | bgr | gray
+      color: rgb             # rgb | bgr | gray | depth (one channel of metres, 0 for none)
+      depth: [0.3, 10]       # metres that a model which wants pixels sees of a depth image
       layout: auto           # auto | nchw | nhwc; auto finds the dim that is 1 or 3
       size: [640, 640]       # height, width; only where the model's own dims are variable
       multiple_of: 32        # instead of size: the image's own size, rounded to this,
       shortest: 0            #   enlarged until its shorter side is this (0: never),
       longest: 960           #   shrunk until its longer side is this (0: never)
-      resize: letterbox      # stretch | letterbox | letterbox_top_left
+      region: [0, 0.5, 1, 0.5]   # x, y, width, height as shares of the frame: what is looked at
+      resize: letterbox      # stretch | letterbox | letterbox_top_left | crop (the middle)
+      crop_fraction: 1       # of crop: how much of the middle
       fill: 114              # 0..255, the bars of a letterbox; one number, or one a channel
       scale: 1/255           # tensor value = (pixel * scale - mean) / std
       mean: 0                #   each one number, or one a channel in the order of color
@@ -26,7 +29,9 @@
       size_inputs:           # what the model's other inputs get: see size_inputs.py
         orig_target_sizes: source_wh
 
-Integer tensors are rounded and saturated.
+Integer tensors are rounded and saturated.  A request can have another region (of the frame's
+pixels), resize, color, scale, mean, std and fill: see overrides.py.  Layout and datatype are the
+tensor's own, and what a crop of a region model goes through is not a request's to change.
 """
 
 from __future__ import annotations
@@ -38,8 +43,18 @@ import numpy as np
 
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.tensor import Array, TensorSpec
-from triton_ros.vision.encodings import Order
-from triton_ros.vision.geometry import RESIZES, Geometry, Resize, fit, limited_size
+from triton_ros.vision.encodings import DEPTH_RANGE, Order, depth_to_gray
+from triton_ros.vision.geometry import (
+    RESIZES,
+    Geometry,
+    Part,
+    Resize,
+    centred,
+    clipped,
+    fit_part,
+    limited_size,
+)
+from triton_ros.vision.image import Image
 from triton_ros.vision.pixel_writer import PixelWriter, channels_of
 from triton_ros.vision.size_inputs import NO_SIZE_INPUTS, SizeInputs, read_size_inputs
 from triton_ros.vision.yaml_fields import Fields
@@ -88,8 +103,13 @@ class InputPlan:
     resize: Resize
     fill: Array
     """One tensor value a channel."""
+    fill_pixels: tuple[float, ...]
     regions: RegionRule | None
     sizes: SizeInputs = NO_SIZE_INPUTS
+    region: tuple[float, ...] = ()
+    """x, y, width, height as shares of the frame; empty for the whole."""
+    crop_fraction: float = 1.0
+    depth: tuple[float, float] = DEPTH_RANGE
 
     def shape(self, height: int, width: int) -> tuple[int, ...]:
         """The shape of one element."""
@@ -98,17 +118,33 @@ class InputPlan:
         shape = (channels, *plane) if self.writer.channels_first else (*plane, channels)
         return (1, *shape) if self.leading_one else shape
 
-    def fit(self, height: int, width: int) -> Geometry:
-        """Where an image of this size lands."""
-        source = (height, width)
-        return fit(source, self.size.size_for(source), self.resize)
+    def fit(self, height: int, width: int, region: tuple[float, ...] = ()) -> Geometry:
+        """Where an image of this size lands, or a region (x, y, width, height) of its pixels.
+
+        Raises `ImageError` for a region outside of the image.
+        """
+        frame = (height, width)
+        if not region and self.region:
+            region = tuple(np.array(self.region) * (width, height, width, height))
+        part = clipped(frame, region) if region else Part(0, 0, height, width)
+        target = self.size.size_for((part.height, part.width))
+        if self.resize == "crop":
+            part = centred(part, target, self.crop_fraction)
+        return fit_part(frame, part, target, self.resize)
+
+    def pixels_of(self, image: Image) -> tuple[Array, Order]:
+        """What the model's pixels are made from."""
+        pixels, order = image.base()
+        if order == "depth" and self.writer.color != "depth":
+            return depth_to_gray(pixels, *self.depth), "gray"
+        return pixels, order
 
 
 def read_input(fields: Fields, config: ModelConfig) -> InputPlan:
     """The plan for a completed configuration; raises `ConfigError`."""
     sizes = read_size_inputs(fields, config)
     spec = _input_spec(fields, config, sizes)
-    color = cast(Order, fields.choice("color", ("rgb", "bgr", "gray"), "rgb"))
+    color = cast(Order, fields.choice("color", COLORS, "rgb"))
     layout = fields.choice("layout", ("auto", "nchw", "nhwc"), "auto")
     leading_one = config.max_batch_size == 0 and len(spec.dims) == 4
     dims = spec.dims[1:] if leading_one else spec.dims
@@ -123,8 +159,23 @@ def read_input(fields: Fields, config: ModelConfig) -> InputPlan:
     pixels = np.array(fields.numbers("fill", channels_of(color), 0.0))
     if ((pixels < 0) | (pixels > 255)).any():
         fields.fail("fill", f"must be from 0 to 255, got {pixels.tolist()}")
-    fill = writer.tables[np.arange(len(pixels)), pixels.astype(np.uint8)]
-    plan = InputPlan(spec.name, writer, leading_one, size, resize, fill, regions, sizes)
+    near, far = fields.numbers("depth", 2, DEPTH_RANGE) if "depth" in fields else DEPTH_RANGE
+    if not 0 <= near < far:
+        fields.fail("depth", f"must be [near, far] in metres, 0 <= near < far, got {[near, far]}")
+    plan = InputPlan(
+        spec.name,
+        writer,
+        leading_one,
+        size,
+        resize,
+        fill_values(writer, pixels),
+        tuple(pixels.tolist()),
+        regions,
+        sizes,
+        _read_region(fields, regions),
+        fields.number("crop_fraction", 0.01, 1.0, 1.0),
+        (near, far),
+    )
     if regions and sizes.values:
         fields.fail("size_inputs", "is for models that look at frames, not at regions")
     fields.finish()
@@ -203,9 +254,33 @@ def _read_size(fields: Fields, name: str, plane: tuple[int, int]) -> SizeRule:
     return SizeRule(fixed=(size[0], size[1]))
 
 
+COLORS = ("rgb", "bgr", "gray", "depth")
+
+
+def fill_values(writer: PixelWriter, pixels: Array) -> Array:
+    """The tensor's values [channels] of pixel values [channels] from 0 to 255."""
+    if writer.color == "depth":
+        return writer.values(pixels)
+    found: Array = writer.tables[np.arange(len(pixels)), pixels.astype(np.uint8)]
+    return found
+
+
+def _read_region(fields: Fields, regions: RegionRule | None) -> tuple[float, ...]:
+    if "region" not in fields:
+        return ()
+    if regions:
+        fields.fail("region", "is for models that look at frames, not at regions")
+    x, y, width, height = found = fields.numbers("region", 4, 0.0)
+    if min(x, y) < 0 or min(width, height) <= 0 or max(x + width, y + height) > 1 + 1e-6:
+        fields.fail(
+            "region", f"must be [x, y, width, height] within 0..1 of the frame, got {list(found)}"
+        )
+    return found
+
+
 def _read_regions(fields: Fields, plane: tuple[int, int], resize: Resize) -> RegionRule:
-    if resize == "letterbox":
-        fields.fail("resize", "must be stretch or letterbox_top_left for regions, got 'letterbox'")
+    if resize not in ("stretch", "letterbox_top_left"):
+        fields.fail("resize", f"must be stretch or letterbox_top_left for regions, got '{resize}'")
     section = fields.section("regions")
     height, width = plane
     rule = RegionRule(

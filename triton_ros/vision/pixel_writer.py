@@ -20,6 +20,7 @@ import numpy as np
 from triton_ros.core.tensor import Array
 from triton_ros.vision.encodings import Order, convert
 from triton_ros.vision.geometry import Geometry
+from triton_ros.vision.image_error import ImageError
 
 # `cv2.LUT` copies table entries whole and knows one type of each width; others travel as its bits.
 _CARRIERS = {1: np.uint8, 2: np.uint16, 4: np.float32, 8: np.float64}
@@ -39,7 +40,7 @@ _PLANES: dict[tuple[str, str], tuple[int, ...]] = {
 
 def channels_of(color: Order) -> int:
     """How many channels a model of this colour has."""
-    return 1 if color == "gray" else 3
+    return 1 if color in ("gray", "depth") else 3
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,26 @@ class PixelWriter:
         object.__setattr__(self, "tables", tables)
         object.__setattr__(self, "_look_up", None if same else bits)
 
+    def values(self, numbers: Array) -> Array:
+        """Tensor values [channels] of numbers that are no pixels (metres, a fill)."""
+        found = (numbers * np.array(self.scale) - np.array(self.mean)) / np.array(self.std)
+        return np.asarray(found, self.dtype)
+
     def write(self, pixels: Array, order: Order, out: Array, top: int, left: int) -> None:
-        """Write uint8 pixels [h, w(, c)] into `out` ([C, H, W] or [H, W, C]) at (top, left)."""
+        """Write uint8 pixels [h, w(, c)] into `out` ([C, H, W] or [H, W, C]) at (top, left).
+
+        A model of depth gets metres, and 0 where there is none; raises `ImageError` for a frame
+        that has no depth.
+        """
         rows = slice(top, top + pixels.shape[0])
         columns = slice(left, left + pixels.shape[1])
-        if self.color == "gray":
+        if self.color == "depth":
+            if order != "depth":
+                raise ImageError("the model sees depth, the frame has none", "unsupported_encoding")
+            plane = out[0] if self.channels_first else out[..., 0]
+            metres = (pixels * self.scale[0] - self.mean[0]) / self.std[0]
+            plane[rows, columns] = np.nan_to_num(metres)
+        elif self.color == "gray":
             plane = out[0] if self.channels_first else out[..., 0]
             self._map(convert(pixels, order, "gray"), 0, plane[rows, columns])
         elif self.channels_first:

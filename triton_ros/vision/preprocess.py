@@ -33,13 +33,17 @@ class FrameSource:
         return self.plan.writer.dtype
 
     def write(self, out: Array) -> None:
-        """Fill `out`; raises `ImageError` for compressed data that cannot be decoded.
+        """Fill `out`; raises `ImageError` for a frame that cannot be decoded, or has no depth.
 
         Enlarged and shrunk bilinearly, as the models' own training did.
         """
         target = out[0] if self.plan.leading_one else out
         geometry, writer = self.geometry, self.plan.writer
-        pixels, order = self.image.base()
+        pixels, order = self.plan.pixels_of(self.image)
+        if part := geometry.part:
+            pixels = pixels[part.top : part.top + part.height, part.left : part.left + part.width]
+        # Depth knows no value between a near thing and the wall behind it.
+        how = cv2.INTER_NEAREST if order == "depth" else cv2.INTER_LINEAR
         top, left = geometry.top, geometry.left
         size = geometry.content_width, geometry.content_height
         if not geometry.is_filled:
@@ -47,6 +51,7 @@ class FrameSource:
         if pixels.shape[1::-1] == size:
             writer.write(pixels, order, target, top, left)
         elif writer.takes(order):
-            cv2.resize(pixels, size, dst=target[top : top + size[1], left : left + size[0]])
+            inside = target[top : top + size[1], left : left + size[0]]
+            cv2.resize(pixels, size, dst=inside, interpolation=how)
         else:
-            writer.write(cv2.resize(pixels, size), order, target, top, left)
+            writer.write(cv2.resize(pixels, size, interpolation=how), order, target, top, left)

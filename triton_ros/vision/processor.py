@@ -16,7 +16,7 @@ geometry to undo, this request's thresholds) travels in `Work.context`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from triton_ros.vision.heads.base import LABELS, REGIONS, Context, Facts, Head, 
 from triton_ros.vision.image import Image
 from triton_ros.vision.input_plan import InputPlan, read_input
 from triton_ros.vision.labels import read_keypoint_names, read_labels
+from triton_ros.vision.overrides import Plans, region_of
 from triton_ros.vision.preprocess import FrameSource
 from triton_ros.vision.regions import (
     RegionSource,
@@ -111,6 +112,10 @@ class VisionProcessor:
     head: Head
     labels: tuple[str, ...]
     keypoint_names: tuple[str, ...] = ()
+    _plans: Plans = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_plans", Plans(self.plan))
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -125,6 +130,9 @@ class VisionProcessor:
     def check_parameters(self, parameters: Mapping[str, Parameter]) -> None:
         """Raises `InvalidArgumentError` for a threshold or override that no request could have."""
         self.head.thresholds.override(parameters)
+        if self.plan.regions is None:
+            self._plans.plan(parameters)
+            region_of(parameters)
 
     def prepare(self, inputs: Tensors, parameters: Mapping[str, Parameter]) -> Work:
         """One element a frame, or one a region that can be warped."""
@@ -133,8 +141,9 @@ class VisionProcessor:
         if self.plan.regions:
             quads = _regions(inputs)
             return self._scatter(image, quads, self._wanted(inputs, len(quads)), thresholds)
-        geometry = self.plan.fit(image.height, image.width)
-        source = FrameSource(self.plan, image, geometry)
+        plan = self._plans.plan(parameters)
+        geometry = plan.fit(image.height, image.width, region_of(parameters))
+        source = FrameSource(plan, image, geometry)
         context = Context(geometry, thresholds, _NO_REGIONS, _NONE_USED)
         return Work([{self.plan.tensor: source, **self.plan.sizes.tensors(geometry)}], context)
 

@@ -117,12 +117,12 @@ class RegionSource:
         if not geometry.is_filled:
             pad = np.full(len(self.plan.fill), self.plan.regions.pad).astype(writer.dtype)
             writer.fill(target, geometry, pad)
-        pixels, order = self.image.base()
+        pixels, order = self.plan.pixels_of(self.image)
         size = geometry.content_width, geometry.content_height
-        writer.write(warp(pixels, self.quad, *size), order, target, 0, 0)
+        writer.write(warp(pixels, self.quad, *size, order == "depth"), order, target, 0, 0)
 
 
-def warp(pixels: Array, quad: Array, width: int, height: int) -> Array:
+def warp(pixels: Array, quad: Array, width: int, height: int, nearest: bool = False) -> Array:
     """The quad's content as [height, width(, c)]; the image's edge goes on outside of it.
 
     A quad that is shrunk a lot is sampled finer first and then averaged: small print would break
@@ -130,11 +130,12 @@ def warp(pixels: Array, quad: Array, width: int, height: int) -> Array:
     """
     widths, heights = region_sizes(quad[None])
     shrink = min(widths[0] / width, heights[0] / height)
-    finer = int(min(max(shrink, 1.0), _MAX_OVERSAMPLING))
+    finer = 1 if nearest else int(min(max(shrink, 1.0), _MAX_OVERSAMPLING))
     w, h = width * finer, height * finer
     corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
     # OpenCV's coordinates are those of pixel centres, ours those of their edges.
     half = np.float32(0.5)
     matrix = cv2.getPerspectiveTransform(quad - half, corners - half)
-    found = cv2.warpPerspective(pixels, matrix, (w, h), borderMode=cv2.BORDER_REPLICATE)
+    how = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
+    found = cv2.warpPerspective(pixels, matrix, (w, h), flags=how, borderMode=cv2.BORDER_REPLICATE)
     return found if finer == 1 else cv2.resize(found, (width, height), interpolation=cv2.INTER_AREA)

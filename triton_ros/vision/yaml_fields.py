@@ -113,7 +113,7 @@ class Fields:
         """A number, or a fraction such as ``1/255``, from `low` to `high`."""
 
         def convert(value: Any) -> float | None:
-            number = _number(value)
+            number = number_of(value)
             return None if number is None or not low <= number <= high else number
 
         found: float = self._read(field, default, _range(low, high), convert)
@@ -127,7 +127,7 @@ class Fields:
 
         def convert(value: Any) -> tuple[float, ...] | None:
             items = value if isinstance(value, list) else [value] * count
-            given = tuple(n for n in map(_number, items) if n is not None)
+            given = tuple(n for n in map(number_of, items) if n is not None)
             return given if len(given) == len(items) == count else None
 
         words = "a number" if count == 1 else f"a number, or a list of {count} numbers"
@@ -172,7 +172,7 @@ class Fields:
 
         def convert(value: Any) -> tuple[float, ...] | None:
             items = value if isinstance(value, list) else [value]
-            given = tuple(n for n in map(_number, items) if n is not None and low <= n <= high)
+            given = tuple(n for n in map(number_of, items) if n is not None and low <= n <= high)
             return given if items and len(given) == len(items) else None
 
         words = f"a list of numbers from {low:g} to {high:g}"
@@ -240,7 +240,7 @@ def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     """The number that a scalar means, if it means one (YAML takes 1e-3 for text)."""
     if isinstance(value, (bool, list, dict)):
         return None
