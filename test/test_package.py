@@ -20,13 +20,16 @@ import triton_ros
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ET.parse(ROOT / "package.xml").getroot()
 ROSDEP_KEYS = {
+    "argcomplete": "python3-argcomplete",
     "cv2": "python3-opencv",
     "google": "python3-protobuf",
     "numpy": "python3-numpy",
+    "tqdm": "python3-tqdm",
     "yaml": "python3-yaml",
 }
 """Imported name -> rosdep key, where they differ."""
 WITHOUT_KEY = {"tritonclient", "onnxruntime", "ai_edge_litert", "tensorrt", "pycuda"}
+WITHOUT_KEY |= {"norfair", "rosbags"}
 """Declared as setup.py's extras, because rosdep has no key for them."""
 
 

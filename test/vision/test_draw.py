@@ -108,3 +108,46 @@ def test_letters_grow_with_the_frame() -> None:
 def test_read_only_and_strided_frames(blank: Array) -> None:
     view = np.frombuffer(blank.tobytes(), np.uint8).reshape(blank.shape)[:, ::-1]
     assert changed(view, annotate(view, boxes_answer())).any()
+
+
+def test_maps_are_veils_over_the_frame() -> None:
+    frame = np.full((40, 60, 3), 90, np.uint8)
+    ids = np.zeros((40, 60), np.uint8)
+    ids[:, 30:] = 3
+    found = annotate(frame, {"CLASS_MAP": ids})
+    assert (found[:, :30] == 90).all()
+    assert (found[:, 30:] != 90).any(axis=2).all()
+    assert len(np.unique(found[:, 30:].reshape(-1, 3), axis=0)) == 1
+    instances = np.where(ids, 2, 1).astype(np.uint16)
+    two = annotate(frame, {"BOXES": np.zeros((2, 4), np.float32), "INSTANCE_MAP": instances})
+    assert not np.array_equal(two[30, 10], two[30, 50])
+
+
+def test_depth_takes_the_place_of_the_frame() -> None:
+    depth = np.full((40, 60), 2.0, np.float32)
+    depth[:, 30:] = 8.0
+    depth[:10] = np.nan
+    found = annotate(np.full((40, 60, 3), 90, np.uint8), {"DEPTH": depth})
+    near, far, none = found[20, 10], found[20, 50], found[2, 2]
+    assert near[2] > near[0]
+    assert far[0] > far[2]
+    assert not none.any()
+    assert not annotate(found, {"DEPTH": np.full((40, 60), np.nan, np.float32)}).any()
+
+
+def test_captions_tell_tracks_and_attributes() -> None:
+    frame = np.zeros((200, 400, 3), np.uint8)
+    boxes = np.float32([[50, 100, 150, 150]])
+    plain = {"BOXES": boxes, "LABELS": np.array(["car"], object)}
+    told = plain | {"TRACK_IDS": np.int32([7]), "LABELS_COLOR": np.array(["red"], object)}
+    assert (annotate(frame, told)[70:100] > 0).sum() > (annotate(frame, plain)[70:100] > 0).sum()
+
+
+def test_poses_have_bones_and_unsure_points_do_not_show() -> None:
+    frame = np.zeros((200, 200, 3), np.uint8)
+    points = np.random.default_rng(1).uniform(20, 180, (1, 17, 2)).astype(np.float32)
+    sure = {"KEYPOINTS": points, "KEYPOINT_SCORES": np.ones((1, 17), np.float32)}
+    unsure = {"KEYPOINTS": points, "KEYPOINT_SCORES": np.zeros((1, 17), np.float32)}
+    dots = {"KEYPOINTS": points[:, :16]}
+    assert (annotate(frame, sure) > 0).sum() > 1.5 * (annotate(frame, dots) > 0).sum()
+    assert not annotate(frame, unsure).any()

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from skimage import data
 
+from triton_ros.backends.registry import BackendRegistry
 from triton_ros.core.config.config_pbtxt import read_config
 from triton_ros.core.config.model_config import InputConfig, ModelConfig, OutputConfig
+from triton_ros.core.request import InferenceRequest
+from triton_ros.core.server import InferenceServer
 from triton_ros.core.tensor import TensorSpec
 from triton_ros.vision.processor import load_processor
 
@@ -20,6 +24,7 @@ ELEMENTS = {
     "coco_ssd": (300, 300, 3),
     "blazeface": (1, 128, 128, 3),
     "blazeface_full": (1, 192, 192, 3),
+    "face_landmark": (192, 192, 3),
     "text_detection": (3, 480, 640),
     "text_angle": (3, 48, 192),
     "text_recognition": (3, 48, 320),
@@ -37,6 +42,14 @@ TFLITE = {
 def completed(name: str) -> ModelConfig:
     """The configuration with what the LiteRT files say about themselves."""
     config = read_config(REPOSITORY / name / "config.pbtxt", name)
+    if name == "face_landmark":
+        return config.with_changes(
+            input=(InputConfig(TensorSpec("input_1", "FP32", (192, 192, 3))),),
+            output=(
+                OutputConfig(TensorSpec("conv2d_20", "FP32", (1, 1, 1404))),
+                OutputConfig(TensorSpec("conv2d_30", "FP32", (1, 1, 1))),
+            ),
+        )
     if name not in TFLITE:
         return config
     side, (regressors, rows), (scores, _) = TFLITE[name]
@@ -78,15 +91,40 @@ def test_every_model_directory_is_known() -> None:
     assert found == set(ELEMENTS)
 
 
-def test_the_signs_ensemble_connects() -> None:
-    config = read_config(REPOSITORY / "signs" / "config.pbtxt", "signs")
-    assert [step.model_name for step in config.ensemble] == [
-        "text_detection",
-        "text_angle",
-        "text_recognition",
-    ]
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("signs", ["text_detection", "text_angle", "text_recognition"]),
+        ("faces_mesh", ["blazeface", "face_landmark"]),
+    ],
+)
+def test_the_ensembles_connect(name: str, steps: list[str]) -> None:
+    config = read_config(REPOSITORY / name / "config.pbtxt", name)
+    assert [step.model_name for step in config.ensemble] == steps
     known = {item.spec.name for item in config.input}
     for step in config.ensemble:
         assert set(step.input_map.values()) <= known
         known |= set(step.output_map.values())
     assert {item.spec.name for item in config.output} <= known
+
+
+MADE = Path(__file__).resolve().parents[2] / "build" / "model_repository"
+
+
+@pytest.mark.skipif(
+    not (MADE / "faces_mesh").is_dir(), reason="no build/model_repository: run `make models`"
+)
+def test_the_mesh_sits_on_the_face() -> None:
+    """The mesh's eyes, nose and mouth are where the detector's own six points are."""
+    picture = data.astronaut()
+    with InferenceServer([MADE], BackendRegistry().load_backend, load_processor) as server:
+        server.load_model("faces_mesh").result()
+        found = server.infer(InferenceRequest("faces_mesh", {"IMAGE": picture})).outputs
+        six = server.infer(InferenceRequest("blazeface", {"IMAGE": picture})).outputs
+    (mesh,), (points,), (box,) = found["KEYPOINTS"], six["KEYPOINTS"], found["BOXES"]
+    assert found["KEYPOINT_SCORES"].min() > 0.9
+    assert mesh.shape == (468, 2)
+    # MediaPipe's numbers: corners of the eyes, tip of the nose, lips.
+    eyes = mesh[[33, 133]].mean(axis=0), mesh[[263, 362]].mean(axis=0)
+    own = np.array([*eyes, mesh[1], mesh[[13, 14]].mean(axis=0)])
+    assert np.linalg.norm(own - points[:4], axis=1).max() < 0.12 * (box[2] - box[0])

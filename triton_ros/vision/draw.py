@@ -4,44 +4,64 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import cv2
 import numpy as np
 
 from triton_ros.core.tensor import Array
+from triton_ros.vision.colors import Color, color
+from triton_ros.vision.draw_maps import draw_maps
 from triton_ros.vision.geometry import box_quads
 
-Color: TypeAlias = tuple[int, int, int]
-
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_GOLDEN = 0.618034
-"""Steps of this share of the colour circle keep neighbours apart however many there are."""
+_LEAST_SCORE = 0.3
+"""Points that are less sure than this are not drawn."""
+_MANY = 40
+"""So many points of one thing are drawn small."""
+# COCO's 17 points of a person, as every pose model of that set has them.
+_PERSON = (
+    *((5, 7), (7, 9), (6, 8), (8, 10), (5, 6), (5, 11), (6, 12), (11, 12)),
+    *((11, 13), (13, 15), (12, 14), (14, 16), (0, 1), (0, 2), (1, 3), (2, 4)),
+)
 
 
 def annotate(bgr: Array, outputs: Mapping[str, Array]) -> Array:
     """A copy of a BGR uint8 frame [h, w, 3] with a processor's outputs drawn on it.
 
-    Draws quads (REGIONS) or else boxes (BOXES) with label and score, and KEYPOINTS; the answer of
-    a classifier is written in the corner.  Characters that OpenCV's font lacks become '?'.
+    Draws maps, quads (REGIONS) or else boxes (BOXES) with label, score, track and attributes, and
+    KEYPOINTS; the answer of a classifier is written in the corner.  Characters that OpenCV's font
+    lacks become '?'.
     """
     canvas = np.ascontiguousarray(bgr).copy()
     pen = _Pen(canvas)
     quads = _quads(outputs)
     captions = _captions(outputs, len(quads))
-    colors = [_color(key) for key in _color_keys(outputs, len(quads))]
-    for quad, color in zip(quads, colors, strict=True):
-        pen.outline(quad, color)
-    for points, color in zip(outputs.get("KEYPOINTS", ()), colors, strict=False):
-        pen.dots(points, color)
+    keys = _color_keys(outputs, len(quads))
+    draw_maps(canvas, outputs, keys)
+    inks = [color(key) for key in keys]
+    for quad, ink in zip(quads, inks, strict=True):
+        pen.outline(quad, ink)
+    _draw_points(pen, outputs, inks)
     # Captions last: no outline may run through a text; the best (first) on top of the others.
-    for quad, caption, color in reversed(list(zip(quads, captions, colors, strict=False))):
-        pen.caption(caption, quad, color)
+    for quad, caption, ink in reversed(list(zip(quads, captions, inks, strict=False))):
+        pen.caption(caption, quad, ink)
     if "BOXES" not in outputs and "REGIONS" not in outputs:
         pen.lines(captions)
     return canvas
+
+
+def _draw_points(pen: _Pen, outputs: Mapping[str, Array], inks: list[Color]) -> None:
+    sets = outputs.get("KEYPOINTS", np.zeros((0, 0, 2), np.float32))
+    scores = outputs.get("KEYPOINT_SCORES", np.ones(sets.shape[:2], np.float32))
+    for index, (points, sure) in enumerate(zip(sets, scores >= _LEAST_SCORE, strict=True)):
+        ink = inks[index] if index < len(inks) else color(index)
+        if len(points) == 17:
+            for one, other in _PERSON:
+                if sure[one] and sure[other]:
+                    pen.line(points[one], points[other], ink)
+        pen.dots(points[sure], ink, small=len(points) > _MANY)
 
 
 class _Pen:
@@ -58,8 +78,15 @@ class _Pen:
         points = np.rint(np.clip(quad, -32768, 32767)).astype(np.int32)
         cv2.polylines(self._canvas, [points], True, color, self._stroke, cv2.LINE_AA)
 
-    def dots(self, points: Array, color: Color) -> None:
+    def line(self, one: Array, other: Array, color: Color) -> None:
+        ends = np.rint(np.clip([one, other], -32768, 32767)).astype(int).tolist()
+        cv2.line(self._canvas, ends[0], ends[1], color, self._stroke, cv2.LINE_AA)
+
+    def dots(self, points: Array, color: Color, small: bool = False) -> None:
         for x, y in np.rint(np.clip(points, -32768, 32767)).astype(int).tolist():
+            if small:
+                cv2.circle(self._canvas, (x, y), 1, color, -1)
+                continue
             cv2.circle(self._canvas, (x, y), self._stroke + 1, (255, 255, 255), -1, cv2.LINE_AA)
             cv2.circle(self._canvas, (x, y), self._stroke, color, -1, cv2.LINE_AA)
 
@@ -102,10 +129,12 @@ def _quads(outputs: Mapping[str, Array]) -> Array:
 def _captions(outputs: Mapping[str, Array], quads: int) -> list[str]:
     labels = [_plain(label) for label in outputs.get("LABELS", ())]
     scores = [f"{score:.2f}" for score in outputs.get("SCORES", ())]
-    count = max(len(labels), len(scores), quads)
-    labels += [""] * (count - len(labels))
-    scores += [""] * (count - len(scores))
-    return [" ".join(filter(None, pair)) for pair in zip(labels, scores, strict=True)]
+    tracks = [f"#{track}" if track else "" for track in outputs.get("TRACK_IDS", ())]
+    names = sorted(name for name in outputs if name.startswith("LABELS_"))
+    rows = [tracks, labels, scores, *([_plain(label) for label in outputs[n]] for n in names)]
+    count = max(quads, *map(len, rows))
+    filled = [row + [""] * (count - len(row)) for row in rows]
+    return [" ".join(filter(None, parts)) for parts in zip(*filled, strict=True)]
 
 
 def _plain(label: Any) -> str:
@@ -114,13 +143,10 @@ def _plain(label: Any) -> str:
 
 
 def _color_keys(outputs: Mapping[str, Array], count: int) -> list[int]:
-    """One colour a class; one an item where there are no classes."""
-    ids = outputs.get("CLASS_IDS")
+    """One colour a track or else a class; one an item where there is neither."""
+    if "INSTANCE_MAP" in outputs:
+        return list(range(count))
+    ids = outputs.get("TRACK_IDS", outputs.get("CLASS_IDS"))
     if ids is None or len(ids) != count:
         return list(range(count))
     return [int(i) for i in ids]
-
-
-def _color(key: int) -> Color:
-    red, green, blue = colorsys.hsv_to_rgb((0.33 + key * _GOLDEN) % 1.0, 0.85, 0.95)
-    return round(blue * 255), round(green * 255), round(red * 255)

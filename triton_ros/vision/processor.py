@@ -170,17 +170,18 @@ class VisionProcessor:
         # What is answered and handed on stays the region itself, only the crop grows.
         crops = grown(quads, rule.margin, rule.square)
         widths, heights = region_sizes(crops)
-        sources = [
-            RegionSource(
-                self.plan,
-                image,
-                crops[index],
-                crop_geometry(rule, keep_ratio, float(widths[index]), float(heights[index])),
-            )
+        geometries = [
+            crop_geometry(rule, keep_ratio, float(widths[index]), float(heights[index]))
             for index in used
         ]
+        sources = [
+            RegionSource(self.plan, image, crops[index], geometry)
+            for index, geometry in zip(used, geometries, strict=True)
+        ]
         size = image.height, image.width
-        context = Context(fit(size, size, "stretch"), thresholds, quads, used)
+        context = Context(
+            fit(size, size, "stretch"), thresholds, quads, used, list(crops[used]), geometries
+        )
         return Work([{self.plan.tensor: source} for source in sources], context)
 
 

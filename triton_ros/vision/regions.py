@@ -122,6 +122,18 @@ class RegionSource:
         writer.write(warp(pixels, self.quad, *size, order == "depth"), order, target, 0, 0)
 
 
+def crop_to_frame(points: Array, quad: Array, geometry: Geometry) -> Array:
+    """Points [k, 2] in pixels of a crop's input, in those of the frame, float32.
+
+    The inverse of what `RegionSource.write` does.
+    """
+    w, h = geometry.content_width, geometry.content_height
+    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, quad.astype(np.float32))
+    found = cv2.perspectiveTransform(points.astype(np.float64)[None], matrix)
+    return np.asarray(found[0], np.float32)
+
+
 def warp(pixels: Array, quad: Array, width: int, height: int, nearest: bool = False) -> Array:
     """The quad's content as [height, width(, c)]; the image's edge goes on outside of it.
 

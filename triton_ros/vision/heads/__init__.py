@@ -15,8 +15,13 @@ from triton_ros.vision.heads import (
     detections,
     detr,
     flip,
+    maps,
+    mask_rcnn,
+    points,
+    raw,
     ssd,
     yolo,
+    yolo_tasks,
 )
 from triton_ros.vision.heads.base import Facts, Head, Reader
 from triton_ros.vision.yaml_fields import Fields
@@ -37,6 +42,14 @@ HEADS = {
     "detr": Family(detr.read, frames=True),
     "detections": Family(detections.read, frames=True),
     "centernet": Family(centernet.read, frames=True),
+    "yolo_seg": Family(yolo_tasks.read_yolo_seg, frames=True),
+    "yolo_pose": Family(yolo_tasks.read_yolo_pose, frames=True),
+    "mask_rcnn": Family(mask_rcnn.read, frames=True),
+    "segmentation": Family(maps.read_segmentation, frames=True),
+    "depth": Family(maps.read_depth, frames=True),
+    "landmarks": Family(points.read_landmarks, frames=True, regions=True),
+    "heatmap": Family(points.read_heatmap, frames=True, regions=True),
+    "raw": Family(raw.read, frames=True),
     "blazeface": Family(blazeface.read, frames=True),
     "db_text": Family(db_text.read, frames=True),
     "ctc": Family(ctc.read, regions=True),

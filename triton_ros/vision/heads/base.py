@@ -60,6 +60,10 @@ class Thresholds:
         return replace(self, score=score, iou=iou, max_detections=count)
 
 
+NO_THRESHOLDS = Thresholds()
+"""Of a head that answers for every pixel, or as it is."""
+
+
 def _fraction(parameters: Mapping[str, Parameter], name: str, default: float) -> float:
     value = parameters.get(name, default)
     if isinstance(value, (bool, str)) or not 0 <= value <= 1:
@@ -79,6 +83,10 @@ class Context:
     thresholds: Thresholds
     regions: Array
     used: Array
+    crops: Sequence[Array] = ()
+    """The quads [4, 2] that were cut out for the used ones."""
+    geometries: Sequence[Geometry] = ()
+    """How each of these went into the input."""
 
 
 class Head(Protocol):
@@ -185,16 +193,24 @@ def suppressed(
 
     A box that a broken model made of infinities or NaN is none.
     """
+    boxes, kept = kept_boxes(context, boxes, scores, classes, units, mode)
+    return detections(context, labels, boxes, scores[kept], classes[kept])
+
+
+def kept_boxes(
+    context: Context, boxes: Array, scores: Array, classes: Array, units: str, mode: str
+) -> tuple[Array, Array]:
+    """Boxes [m, 4] in input pixels and indices [m] of the candidates that stay, surest first."""
     thresholds = context.thresholds
     boxes = input_pixels(context.geometry, boxes, units)
-    finite = np.isfinite(boxes).all(axis=1)
+    finite = np.flatnonzero(np.isfinite(boxes).all(axis=1))
     boxes, scores, classes = boxes[finite], scores[finite], classes[finite]
     if mode == "none":
         kept = surest(scores, thresholds.max_detections)
     else:
         groups = classes if mode == "class_aware" else np.zeros_like(classes)
         kept = nms(boxes, scores, groups, thresholds.iou, thresholds.max_detections)
-    return detections(context, labels, boxes[kept], scores[kept], classes[kept])
+    return boxes[kept], finite[kept]
 
 
 NMS_MODES = ("class_aware", "agnostic", "none")
