@@ -49,7 +49,10 @@ LAYERS = {
         frozenset({"core", "vision", "ros"}),
     ),
     "cli": Layer(
-        frozenset(MESSAGES | {"argcomplete", "cv2", "numpy", "rclpy", "rosbags", "tqdm"}),
+        frozenset(
+            MESSAGES
+            | {"ament_index_python", "argcomplete", "cv2", "numpy", "rclpy", "rosbags", "tqdm"}
+        ),
         frozenset({"core", "vision", "ros", "cli"}),
     ),
 }

@@ -1,140 +1,60 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Composition root: hands core its backends, its clock and the vision layer; spins; stops.
+# PYTHON_ARGCOMPLETE_OK
+"""Composition root: hands core its backends and the vision layer, to the node or to a command.
 
 ``triton_ros --ros-args --params-file triton.yaml`` starts the node, with or without `launch`.
-SIGINT and SIGTERM shut it down through its own lifecycle.
+SIGINT and SIGTERM shut it down through its own lifecycle.  ``triton_ros <command>`` is a tool for
+people; see ``triton_ros --help``.  Imports wait until it is known which of the two is wanted: a
+shell that completes a word has no time for ROS and OpenCV.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
-import rclpy
-from rclpy.executors import Executor, SingleThreadedExecutor
-from rclpy.impl.implementation_singleton import rclpy_implementation
-from rclpy.lifecycle import TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
-from rclpy.task import Future
+from triton_ros.cli import is_command, run_command
 
-from triton_ros.backends.registry import BackendRegistry
-from triton_ros.core.server import InferenceServer
-from triton_ros.core.server_options import ServerOptions
-from triton_ros.ros.interrupt import Interrupt
-from triton_ros.ros.node import TritonNode
-from triton_ros.vision.processor import load_processor
+if TYPE_CHECKING:
+    from triton_ros.core.server import InferenceServer
+    from triton_ros.core.server_options import ServerOptions
 
-RCLError = rclpy_implementation.RCLError
-UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
-THREADS_END_S = 0.5
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the node until a signal; the process's exit status."""
+    """Run the node or a command; the process's exit status."""
+    given = list(sys.argv if arguments is None else arguments)
+    if is_command(given[1:]):
+        return run_command(given[1:], make_server, tune_process)
+    from triton_ros.ros.process import run_node  # noqa: PLC0415 (see above)
+
     tune_process()
-    interrupt = _interrupt_at_signals()
-    if problem := _init_ros(sys.argv if arguments is None else arguments):
-        print(f"triton_ros: {problem}", file=sys.stderr)
-        return 1
-    node = TritonNode(make_server, interrupt)
-    executor = _make_executor()
-    executor.add_node(node)
-    try:
-        if node.get_parameter("autostart").value:
-            _autostart(node)
-        _spin(executor, interrupt)
-        node.shut_down()
-    finally:
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.shutdown()
-    _end_process_if_stuck()
-    return 0
+    return run_node(make_server, given)
 
 
 def make_server(
     repositories: Sequence[Path], options: ServerOptions | None = None
 ) -> InferenceServer:
     """A server with every backend and the vision layer."""
+    from triton_ros.backends.registry import BackendRegistry  # noqa: PLC0415 (see above)
+    from triton_ros.core.server import InferenceServer  # noqa: PLC0415
+    from triton_ros.vision.processor import load_processor  # noqa: PLC0415
+
     load_backend = BackendRegistry().load_backend
     return InferenceServer(repositories, load_backend, load_processor, options=options)
-
-
-def _init_ros(arguments: Sequence[str]) -> str:
-    """What is wrong with the command line or the parameter files; "" for nothing."""
-    try:
-        rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
-    except UnknownROSArgsError as error:
-        return f"unknown after --ros-args: {error}"
-    except RCLError as error:
-        return str(error).splitlines()[0]
-    return ""
-
-
-def _autostart(node: TritonNode) -> None:
-    if node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-        node.trigger_activate()
-
-
-def _make_executor() -> Executor:
-    try:
-        # A third of the CPU per message of the others; they busy-wait or scan all entities.
-        from rclpy.experimental.events_executor import EventsExecutor  # noqa: PLC0415  (from Kilted on)
-    except ImportError:
-        return SingleThreadedExecutor()
-    executor: Executor = EventsExecutor()
-    return executor
-
-
-def _interrupt_at_signals() -> Interrupt:
-    interrupt = Interrupt()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: interrupt.set())
-    return interrupt
-
-
-def _spin(executor: Executor, interrupt: Interrupt) -> None:
-    """Until SIGINT or SIGTERM.
-
-    Python's signal handlers run between the calls only, and `EventsExecutor` without a timeout
-    never returns from one; hence the short timeout, which wakes nobody else.
-    """
-    while not interrupt.is_set:
-        # A new one each time: the wait leaves a callback behind on a future that is not done.
-        never: Future[None] = Future(executor=executor)
-        executor.spin_until_future_complete(never, timeout_sec=0.2)
-
-
-def _end_process_if_stuck() -> None:
-    """Leave although a model still loads or runs; Python would wait for its thread.
-
-    Everything of ROS has been taken down before, so nothing is left behind.
-    """
-    deadline = time.monotonic() + THREADS_END_S
-    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    for thread in others:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    stuck = [thread.name for thread in others if thread.is_alive()]
-    if stuck:
-        print(f"triton_ros: ends without waiting for {', '.join(stuck)}", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
 
 
 def tune_process() -> None:
     """Settings that images need and that only the process as a whole can have."""
     # A thread that has a result waits this long for a busy Python thread; the default is 5 ms.
     sys.setswitchinterval(0.0005)
+    import cv2  # noqa: PLC0415 (see above)
+
     # Frames are the parallel work; OpenCV's own pool would only compete with the instances.
     cv2.setNumThreads(1)
     if sys.platform == "linux":

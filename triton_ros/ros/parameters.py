@@ -22,6 +22,7 @@ from rclpy.parameter import Parameter
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.server_options import ServerOptions
 from triton_ros.ros.parameter_spec import Spec, entries
+from triton_ros.ros.pipelines_file import read_pipelines
 from triton_ros.ros.server_parameters import SERVER_SPECS, check_load_models, server_options
 from triton_ros.ros.stream_settings import (
     STREAM,
@@ -34,6 +35,11 @@ from triton_ros.ros.stream_settings import (
 
 NODE_SPECS = (
     Spec("model_repository", [""], "directories of models, in Triton's layout"),
+    Spec(
+        "pipelines_file",
+        "",
+        "YAML file that wires cameras to models; parameters go before it; read at start",
+    ),
     Spec("load_models", ["*"], "models to load at configure; '*' for all of the repository"),
     Spec("configure_wait_s", 4.0, "how long configure waits for models", low=0.0, high=3600.0),
     Spec("diagnostics_period_s", 1.0, "period of /diagnostics", low=0.1, high=60.0),
@@ -78,13 +84,30 @@ def declare(node: Node) -> dict[str, str]:
     there already, in the type of its text; it is declared again in its right type.  Returns what
     is wrong with it, a message for each name.
     """
-    given = {name: parameter.value for name, parameter in node.get_parameters_by_prefix("").items()}
-    problems = {name: _unknown(name) for name in given if find_spec(name) is None}
+    own = {name: parameter.value for name, parameter in node.get_parameters_by_prefix("").items()}
+    try:
+        given = _piped(own) | own
+    except ConfigError as error:
+        return {"pipelines_file": str(error)} | _declare(node, own, own)
+    return _declare(node, given, own)
+
+
+def _piped(own: Mapping[str, Any]) -> dict[str, Any]:
+    """What the pipelines file stands for; raises `ConfigError`."""
+    path = own.get("pipelines_file", "")
+    if not isinstance(path, str) or not path:
+        return {}
+    return read_pipelines(Path(path).expanduser()).parameters
+
+
+def _declare(node: Node, given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, str]:
+    problems = {name: unknown_name(name) for name in given if find_spec(name) is None}
     problems = {name: problem for name, problem in problems.items() if problem}
     for name, spec in _all_specs(given):
         value = spec.default
-        if name in given:
+        if name in own:
             node.undeclare_parameter(name)
+        if name in given:
             try:
                 value = spec.check(name, given[name])
             except ConfigError as error:
@@ -100,7 +123,7 @@ def _all_specs(given: Iterable[str]) -> list[tuple[str, Spec]]:
     return rows
 
 
-def _unknown(name: str, streams: Sequence[str] = ()) -> str:
+def unknown_name(name: str, streams: Sequence[str] = ()) -> str:
     """What is wrong with the name; "" for one that is not for us to know."""
     if name.startswith(_FOREIGN):
         return ""
@@ -223,7 +246,7 @@ def check_changes(node: Node, changes: Mapping[str, Any], unconfigured: bool) ->
     for name, value in changes.items():
         spec = find_spec(name)
         if spec is None:
-            if problem := _unknown(name, stream_names(node.get_parameters_by_prefix(""))):
+            if problem := unknown_name(name, stream_names(node.get_parameters_by_prefix(""))):
                 raise ConfigError(problem)
         elif value is None:
             _check_deletion(name, changes)

@@ -23,6 +23,23 @@ _REQUIRED: Any = object()
 
 def read_fields(path: Path) -> Fields:
     """The top mapping of a YAML file; raises `ConfigError`."""
+    loader, node = _composed(path)
+    return Fields(path, loader, node, "")
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The top mapping of a YAML file as plain values; raises `ConfigError`."""
+    loader, node = _composed(path)
+    try:
+        found = loader.construct_document(node) if node else None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}:1: the file must be a mapping of fields to values")
+    return {str(key): value for key, value in found.items()}
+
+
+def _composed(path: Path) -> tuple[Any, Any]:
     try:
         loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
@@ -33,7 +50,7 @@ def read_fields(path: Path) -> Fields:
         raise ConfigError(f"{path}:{line}: not YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {error}") from error
-    return Fields(path, loader, node, "")
+    return loader, node
 
 
 class Fields:
@@ -201,6 +218,10 @@ class Fields:
         words = "a list of names, or the name of a file with one a line"
         found: tuple[str, ...] | str = self._read(field, (), words, convert)
         return found
+
+    def plain(self, field: str) -> Any:
+        """Whatever value stands there, to be checked by somebody else."""
+        return self._read(field, _REQUIRED, "a value", lambda v: v)
 
     def finish(self) -> None:
         """Refuse the fields that nobody asked for."""

@@ -1,0 +1,15 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""``triton_ros unload MODEL``: calls the node's service of that name."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from triton_ros.cli.service_call import call
+
+
+def run(given: argparse.Namespace, make_server: Any, tune: Any) -> int:
+    """The node's answer; 1 for a refusal."""
+    return call(given, "unload")

@@ -1,0 +1,110 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The node's process: initialises ROS, spins, and shuts the node down at a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from triton_ros.ros.interrupt import Interrupt
+from triton_ros.ros.node import MakeServer, TritonNode
+
+RCLError = rclpy_implementation.RCLError
+UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
+THREADS_END_S = 0.5
+
+
+def run_node(make_server: MakeServer, arguments: Sequence[str]) -> int:
+    """Run the node until a signal; the process's exit status."""
+    interrupt = _interrupt_at_signals()
+    if problem := _init_ros(arguments):
+        print(f"triton_ros: {problem}", file=sys.stderr)
+        return 1
+    node = TritonNode(make_server, interrupt)
+    executor = _make_executor()
+    executor.add_node(node)
+    try:
+        if node.get_parameter("autostart").value:
+            _autostart(node)
+        _spin(executor, interrupt)
+        node.shut_down()
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown()
+    _end_process_if_stuck()
+    return 0
+
+
+def _init_ros(arguments: Sequence[str]) -> str:
+    """What is wrong with the command line or the parameter files; "" for nothing."""
+    try:
+        rclpy.init(args=list(arguments), signal_handler_options=SignalHandlerOptions.NO)
+    except UnknownROSArgsError as error:
+        return f"unknown after --ros-args: {error}"
+    except RCLError as error:
+        return str(error).splitlines()[0]
+    return ""
+
+
+def _autostart(node: TritonNode) -> None:
+    if node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        node.trigger_activate()
+
+
+def _make_executor() -> Executor:
+    try:
+        # A third of the CPU per message of the others; they busy-wait or scan all entities.
+        from rclpy.experimental.events_executor import EventsExecutor  # noqa: PLC0415  (from Kilted on)
+    except ImportError:
+        return SingleThreadedExecutor()
+    executor: Executor = EventsExecutor()
+    return executor
+
+
+def _interrupt_at_signals() -> Interrupt:
+    interrupt = Interrupt()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: interrupt.set())
+    return interrupt
+
+
+def _spin(executor: Executor, interrupt: Interrupt) -> None:
+    """Until SIGINT or SIGTERM.
+
+    Python's signal handlers run between the calls only, and `EventsExecutor` without a timeout
+    never returns from one; hence the short timeout, which wakes nobody else.
+    """
+    while not interrupt.is_set:
+        # A new one each time: the wait leaves a callback behind on a future that is not done.
+        never: Future[None] = Future(executor=executor)
+        executor.spin_until_future_complete(never, timeout_sec=0.2)
+
+
+def _end_process_if_stuck() -> None:
+    """Leave although a model still loads or runs; Python would wait for its thread.
+
+    Everything of ROS has been taken down before, so nothing is left behind.
+    """
+    deadline = time.monotonic() + THREADS_END_S
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    for thread in others:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    stuck = [thread.name for thread in others if thread.is_alive()]
+    if stuck:
+        print(f"triton_ros: ends without waiting for {', '.join(stuck)}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
