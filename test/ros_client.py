@@ -213,6 +213,32 @@ class Camera:
         self._client.node.destroy_publisher(self._publisher)
 
 
+class Traffic:
+    """A camera that sends whenever we wait, with few frames under way."""
+
+    def __init__(self, client: Client, camera: Camera, answers: list[Any]) -> None:
+        self._client = client
+        self._camera = camera
+        self.answers = answers
+        self.sent: list[int] = []
+
+    def during(self, holds: Callable[[], Any], what: str, frames: int = 20) -> None:
+        """Send until `holds()` and at least so many frames more."""
+        enough = len(self.sent) + frames
+
+        def step() -> bool:
+            if len(self.sent) - len(self.answers) < 5:
+                self.sent.append(self._camera.send())
+            return bool(holds()) and len(self.sent) >= enough
+
+        self._client.until(step, what)
+
+    def end(self) -> None:
+        """Every frame was answered exactly once, in order."""
+        self._client.until(lambda: len(self.answers) >= len(self.sent), "all frames are answered")
+        assert stamps(self.answers) == self.sent
+
+
 def picture(
     width: int = 64,
     height: int = 48,

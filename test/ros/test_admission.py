@@ -56,6 +56,8 @@ def test_stamps_that_go_back_are_another_beginning() -> None:
     assert not stamps.began_anew(10 * BACK_NS)
     assert stamps.began_anew(BACK_NS)
     assert not stamps.began_anew(BACK_NS + 1)
+    assert not stamps.began_anew(0), "no stamp says nothing"
+    assert not stamps.began_anew(BACK_NS + 2)
 
 
 def test_age() -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,7 @@ class State:
     settings: StreamSettings
     topic: str = "/cam"
     publishers: int = 1
+    other_types: tuple[str, ...] = ()
 
 
 def stream(counted: StreamStatistics) -> State:
@@ -104,6 +105,7 @@ def test_stream() -> None:
         "latency_max_ms": "1.000",
         "newest_frame_s": "2.000",
         "newest_answer_s": "2.000",
+        "restarts": "0",
         "dropped_bad_size": "1",
         "dropped_superseded": "2",
         "batches_of_4": "6",
@@ -119,6 +121,8 @@ def test_a_stream_says_why_it_lost_frames_or_gets_none() -> None:
     silent = stream_status("n", stream(counted), True)
     assert silent.level == WARN
     assert silent.message == "no frame for 6 s on '/cam' (raw, best_effort), which has 1 publishers"
+    other = replace(stream(counted), other_types=("sensor_msgs/msg/PointCloud2",))
+    assert "1 publishers of sensor_msgs/msg/PointCloud2" in stream_status("n", other, True).message
     assert stream_status("n", stream(counted), False).level == OK, "nobody awaits any"
     counted.began()
     assert stream_status("n", stream(counted), True).level == OK

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
-from ros_client import LATCHED, Camera, Client, Launch, Run, stamps
+from ros_client import LATCHED, Client, Launch, Run, Traffic
 from std_srvs.srv import Trigger
 from toy_models import Toy, onnx_identity, write_model, write_repository
 from toy_vision import toy_detector
@@ -69,32 +68,6 @@ def client(run: Run) -> Client:
     assert client.trigger("models/left/load")[0]
     assert client.set({"streams.front.model": "left"}) == [""]
     return client
-
-
-class Traffic:
-    """A camera that sends whenever we wait, with few frames under way."""
-
-    def __init__(self, client: Client, camera: Camera, answers: list[Any]) -> None:
-        self._client = client
-        self._camera = camera
-        self.answers = answers
-        self.sent: list[int] = []
-
-    def during(self, holds: Callable[[], Any], what: str, frames: int = 20) -> None:
-        """Send until `holds()` and at least so many frames more."""
-        enough = len(self.sent) + frames
-
-        def step() -> bool:
-            if len(self.sent) - len(self.answers) < 5:
-                self.sent.append(self._camera.send())
-            return bool(holds()) and len(self.sent) >= enough
-
-        self._client.until(step, what)
-
-    def end(self) -> None:
-        """Every frame was answered exactly once, in order."""
-        self._client.until(lambda: len(self.answers) >= len(self.sent), "all frames are answered")
-        assert stamps(self.answers) == self.sent
 
 
 @pytest.fixture

@@ -43,7 +43,9 @@ class Stamps:
         self._newest_ns = 0
 
     def began_anew(self, stamp_ns: int) -> bool:
-        """Whether this stamp lies well before the newest one."""
+        """Whether this stamp lies well before the newest one; one of zero says nothing."""
+        if not stamp_ns:
+            return False
         back = stamp_ns < self._newest_ns - BACK_NS
         self._newest_ns = stamp_ns if back else max(self._newest_ns, stamp_ns)
         return back

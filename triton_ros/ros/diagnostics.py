@@ -183,6 +183,9 @@ class StreamState(Protocol):
     @property
     def publishers(self) -> int: ...
 
+    @property
+    def other_types(self) -> tuple[str, ...]: ...
+
 
 SILENT_S = 3.0
 """A stream that got no frame for so long says so."""
@@ -214,6 +217,7 @@ def stream_status(node: str, stream: StreamState, active: bool) -> DiagnosticSta
         "latency_max_ms": longest,
         "newest_frame_s": snapshot.silent_s,
         "newest_answer_s": snapshot.unanswered_s,
+        "restarts": snapshot.restarts,
     }
     values |= {f"dropped_{reason}": count for reason, count in sorted(snapshot.dropped.items())}
     values |= {f"batches_of_{size}": count for size, count in snapshot.batch_sizes.items()}
@@ -223,6 +227,8 @@ def stream_status(node: str, stream: StreamState, active: bool) -> DiagnosticSta
             f"no frame for {snapshot.silent_s:.0f} s on '{stream.topic}' ({settings.transport},"
             f" {settings.reliability}), which has {publishers} publishers"
         )
+        if stream.other_types:
+            problem += f" of {', '.join(stream.other_types)}"
     message = problem or ("active" if active else "inactive")
     return status(f"{node}: stream {settings.name}", WARN if problem else OK, message, values)
 

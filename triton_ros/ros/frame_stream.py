@@ -61,7 +61,7 @@ class FrameStream:
         self._queue: FrameQueue[Frame] = FrameQueue(settings.queueing.depth, 1)
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._open = False
+        self._open = self._patient = False
         self._started = self._left = 0
         self._newest: Ticket | None = None
         self._leaving: Sequencer[Answer] = Sequencer()
@@ -74,12 +74,18 @@ class FrameStream:
     def open(self) -> None:
         """Take frames."""
         with self._lock:
-            self._open = True
+            self._open = self._patient = True
+
+    def let_go(self) -> None:
+        """Let nobody wait in `offer` until `open`; what waits here stays."""
+        with self._changed:
+            self._patient = False
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Take no more frames, forget those that wait here; those that run are answered."""
         with self._changed:
-            self._open = False
+            self._open = self._patient = False
             waiting = self._queue.clear()
             self._changed.notify_all()
         for _ in waiting:
@@ -141,7 +147,7 @@ class FrameStream:
         policy = self.settings.queueing
         if policy.blocks:
             if not self._wait_for_room():
-                self.statistics.dropped("deactivated")
+                self.statistics.dropped("resubscribed" if self._open else "deactivated")
                 return
         elif policy.newest_wins and self._supersede(frame):
             return
@@ -164,6 +170,7 @@ class FrameStream:
             anew = self._stamps.began_anew(stamp_ns)
             if anew:
                 self._outputs.begin_anew()
+                self.statistics.began_anew()
             old = bool(limits_ms) and limits_ms[-1] <= 0
             wanted = not old and self._rate.allows(now_ns, settings.max_rate_hz)
         if not wanted:
@@ -173,10 +180,10 @@ class FrameStream:
         return wanted
 
     def _wait_for_room(self) -> bool:
-        """False when the stream was closed meanwhile."""
+        """False when nobody may wait any more."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._open or self._queue.has_room)
-            return self._open
+            self._changed.wait_for(lambda: not self._patient or self._queue.has_room)
+            return self._patient
 
     def _supersede(self, frame: Frame) -> bool:
         """Take the place of the newest started frame, if it has not begun to run."""

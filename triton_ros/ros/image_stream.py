@@ -10,16 +10,18 @@ policy is *block* it may wait, so such a stream has an executor and a thread of 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any, cast
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
-from triton_ros.core.errors import ConfigError, TritonError
+from triton_ros.core.errors import TritonError
 from triton_ros.core.server import InferenceServer
 from triton_ros.ros.annotator import Annotator
 from triton_ros.ros.drop_reasons import WANTED
@@ -89,6 +91,18 @@ class ImageStream:
         """How many publish the topic."""
         return int(self._node.count_publishers(self.topic))
 
+    @property
+    def other_types(self) -> tuple[str, ...]:
+        """What publishers send there that is no message of the stream's transport."""
+        wanted = f"sensor_msgs/msg/{self._kind.__name__}"
+        infos = self._node.get_publishers_info_by_topic(self.topic)
+        return tuple(sorted({info.topic_type for info in infos} - {wanted}))
+
+    @property
+    def _kind(self) -> type[Any]:
+        raw = self.settings.transport == "raw"
+        return cast(type[Any], ImageMessage if raw else CompressedImage)
+
     # control ---------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -111,6 +125,7 @@ class ImageStream:
 
     def check(self, settings: StreamSettings) -> None:
         """Whether the stream could use these settings now.  Raises `TritonError`."""
+        quality_of(self._node, settings)
         same = settings.model == self.settings.model
         if not (same and settings.asks_same(self.settings)):
             check_settings(self._server, settings, known=same)
@@ -120,14 +135,27 @@ class ImageStream:
         old = self.settings
         anew = self._started and settings.subscription != old.subscription
         if anew:
-            self.frames.close()  # so that nobody waits in the callback
-            self._unsubscribe()
+            self._pause()
         self.frames.apply(settings)
         if anew:
-            self.frames.open()
-            self._try_to_subscribe()
+            self._resume()
         if settings.model != old.model:
             self.announce()
+
+    def subscribe_anew(self) -> None:
+        """The quality of service of the topic was overridden otherwise."""
+        if self._started:
+            self._pause()
+            self._resume()
+
+    def _pause(self) -> None:
+        self.frames.let_go()  # so that nobody waits in the callback
+        self._unsubscribe()
+
+    def _resume(self) -> None:
+        self.statistics.note("")
+        self.frames.open()
+        self._try_to_subscribe()
 
     def follow(self) -> None:
         """Announce the model if it is not the one of the last announcement: it was exchanged by
@@ -158,27 +186,24 @@ class ImageStream:
         """Subscribe; a refusal is told and tried again at each `follow`.
 
         The middleware may refuse a type on a topic that somebody in this process reads as another
-        one, or did a moment ago.
+        one, or did a moment ago.  Raises `ConfigError` as `quality_of`.
         """
         try:
             self._subscribe()
-        except (RCLError, ConfigError) as error:
+        except RCLError as error:
             self._unsubscribe()
             self._note(f"stream '{self.settings.name}' cannot subscribe '{self.topic}': {error}")
 
     def _subscribe(self) -> None:
         settings = self.settings
-        raw = settings.transport == "raw"
-        kind, read = (ImageMessage, read_image) if raw else (CompressedImage, read_compressed)
-        blocks = settings.queueing.blocks
-        qos = blocking_qos() if blocks else image_qos(settings.reliability, settings.depth)
-        qos = with_overrides(self._node, self.topic, qos)
+        read = read_image if self._kind is ImageMessage else read_compressed
+        qos = quality_of(self._node, settings)
         node: Node = self._node
-        if blocks:
+        if settings.queueing.blocks:
             self._own = OwnExecutor(self._node, settings.name)
             node = self._own.node
         self._subscription = node.create_subscription(
-            kind,
+            self._kind,
             self.topic,  # resolved: the node may be another, without this one's remappings
             partial(self._on_message, read),
             qos,
@@ -218,6 +243,13 @@ class ImageStream:
     def _note(self, message: str) -> None:
         self.statistics.note(message)
         self._node.get_logger().warning(message)
+
+
+def quality_of(node: Node, settings: StreamSettings) -> QoSProfile:
+    """What a stream with these settings asks for.  Raises `ConfigError` for a bad override."""
+    blocks = settings.queueing.blocks
+    qos = blocking_qos() if blocks else image_qos(settings.reliability, settings.depth)
+    return with_overrides(node, node.resolve_topic_name(settings.topic), qos)
 
 
 def check_settings(server: InferenceServer, settings: StreamSettings, known: bool = False) -> None:

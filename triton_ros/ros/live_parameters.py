@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter
 
 from triton_ros.core.errors import TritonError
 from triton_ros.ros import parameters
+from triton_ros.ros.qos import overridden_topic
 from triton_ros.ros.stream_settings import stream_names
 from triton_ros.ros.streams import Streams
 
@@ -65,6 +66,14 @@ class LiveParameters:
         finally:
             self._declaring = False
         self._change_streams(stream_names(names))
+        self._change_qualities(names)
+
+    def _change_qualities(self, names: Iterable[str]) -> None:
+        streams = self._streams()
+        if streams is None:
+            return
+        for topic in {overridden_topic(name) for name in names} - {""}:
+            streams.subscribe_anew(topic)
 
     def _change_streams(self, names: Iterable[str]) -> None:
         streams = self._streams()

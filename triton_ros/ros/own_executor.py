@@ -44,7 +44,8 @@ class OwnExecutor:
             return
 
     def close(self) -> None:
-        """End the thread and the node; the callback must not be waiting any more."""
+        """End the thread (if it was started) and the node; the callback must not be waiting."""
         self._executor.shutdown()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         self.node.destroy_node()

@@ -23,6 +23,7 @@ from triton_ros.core.errors import ConfigError
 from triton_ros.core.server_options import ServerOptions
 from triton_ros.ros.parameter_spec import Spec, entries
 from triton_ros.ros.pipelines_file import read_pipelines
+from triton_ros.ros.qos import check_override, overridden_topic
 from triton_ros.ros.server_parameters import SERVER_SPECS, check_load_models, server_options
 from triton_ros.ros.stream_settings import (
     STREAM,
@@ -248,6 +249,8 @@ def check_changes(node: Node, changes: Mapping[str, Any], unconfigured: bool) ->
         if spec is None:
             if problem := unknown_name(name, stream_names(node.get_parameters_by_prefix(""))):
                 raise ConfigError(problem)
+            if value is not None and overridden_topic(name):
+                check_override(name, value)
         elif value is None:
             _check_deletion(name, changes)
         else:

@@ -12,6 +12,8 @@ from changing its own later.
 
 from __future__ import annotations
 
+from typing import Any
+
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -46,7 +48,13 @@ def blocking_qos() -> QoSProfile:
     )
 
 
-_POLICIES = {"history": HistoryPolicy, "reliability": ReliabilityPolicy}
+_OVERRIDES, _SUBSCRIPTION = "qos_overrides.", ".subscription."
+_POLICIES: dict[str, dict[str, Any]] = {
+    "history": {kind.name.lower(): kind for kind in HistoryPolicy if kind.name != "UNKNOWN"},
+    "depth": {},
+    "reliability": {name: ReliabilityPolicy[name.upper()] for name in RELIABILITIES},
+}
+"""What each may be; empty: a whole number."""
 
 
 def with_overrides(node: Node, topic: str, qos: QoSProfile) -> QoSProfile:
@@ -54,15 +62,31 @@ def with_overrides(node: Node, topic: str, qos: QoSProfile) -> QoSProfile:
 
     Raises `ConfigError` for a value that the policy does not have.
     """
-    for policy in ("history", "depth", "reliability"):
-        name = f"qos_overrides.{topic}.subscription.{policy}"
-        if not node.has_parameter(name):
-            continue
-        value = node.get_parameter(name).value
-        try:
-            setattr(qos, policy, _POLICIES[policy][value.upper()] if policy in _POLICIES else value)
-        except (AssertionError, AttributeError, KeyError, ValueError):
-            kinds = [kind.name.lower() for kind in _POLICIES.get(policy, ()) if kind.value < 90]
-            accepted = ", ".join(kinds) or "a whole number of 0 or more"
-            raise ConfigError(f"parameter '{name}' is {value!r}; accepted: {accepted}") from None
+    for policy in _POLICIES:
+        name = f"{_OVERRIDES}{topic}{_SUBSCRIPTION}{policy}"
+        if node.has_parameter(name):
+            _override(qos, policy, name, node.get_parameter(name).value)
     return qos
+
+
+def _override(qos: QoSProfile, policy: str, name: str, value: Any) -> None:
+    kinds = _POLICIES[policy]
+    good = str(value) in kinds if kinds else type(value) is int and value > 0
+    if not good:
+        accepted = " | ".join(kinds) or "integer 1 or more"
+        raise ConfigError(f"parameter '{name}' is {value!r}; accepted: {accepted}")
+    setattr(qos, policy, kinds.get(value, value))
+
+
+def overridden_topic(name: str) -> str:
+    """The topic whose subscription a parameter overrides; "" for any other parameter."""
+    topic, found, _ = name.removeprefix(_OVERRIDES).rpartition(_SUBSCRIPTION)
+    return topic if found and name.startswith(_OVERRIDES) else ""
+
+
+def check_override(name: str, value: Any) -> None:
+    """Raises `ConfigError` for an override of a subscription that would do nothing."""
+    policy = name.rpartition(".")[2]
+    if policy not in _POLICIES:
+        raise ConfigError(f"parameter '{name}' is not known; accepted: {', '.join(_POLICIES)}")
+    _override(QoSProfile(depth=1), policy, name, value)

@@ -29,6 +29,8 @@ class StreamSnapshot:
     """How long no frame came; since the stream began if none did."""
     unanswered_s: float = 0.0
     """The same of answers."""
+    restarts: int = 0
+    """How often the stamps jumped back, as at the start of a bag's next round."""
 
     @property
     def waiting(self) -> int:
@@ -48,6 +50,7 @@ class StreamStatistics:
         self._batch_sizes: Counter[int] = Counter()
         self._latencies_ns: deque[int] = deque(maxlen=window)
         self._last_error = ""
+        self._restarts = 0
 
     def received(self) -> None:
         with self._lock:
@@ -88,7 +91,13 @@ class StreamStatistics:
                 rates,
                 now - self._received_at,
                 now - self._answered_at,
+                self._restarts,
             )
+
+    def began_anew(self) -> None:
+        """The stamps jumped back."""
+        with self._lock:
+            self._restarts += 1
 
     def _rates(self, now: float) -> tuple[float, float]:
         then, received, answered = self._before

@@ -14,7 +14,7 @@ from triton_ros.core.server import InferenceServer
 from triton_ros.ros import diagnostics
 from triton_ros.ros.annotator import Annotator
 from triton_ros.ros.guarded_publisher import Gate
-from triton_ros.ros.image_stream import ImageStream, check_settings
+from triton_ros.ros.image_stream import ImageStream, check_settings, quality_of
 from triton_ros.ros.stream_settings import StreamSettings
 
 DRAIN_S = 2.0
@@ -74,6 +74,7 @@ class Streams:
         """Whether a stream could have these settings now.  Raises `TritonError`."""
         stream = self._by_name.get(settings.name)
         if stream is None:
+            quality_of(self._node, settings)
             check_settings(self._server, settings)
         else:
             stream.check(settings)
@@ -89,6 +90,12 @@ class Streams:
         self._by_name[settings.name] = stream
         if self._running:
             stream.start()
+
+    def subscribe_anew(self, topic: str) -> None:
+        """The quality of service of a topic (resolved) was overridden otherwise."""
+        for stream in self._by_name.values():
+            if stream.topic == topic:
+                stream.subscribe_anew()
 
     def lacks_model(self, name: str) -> None:
         """A stream was begun, but nobody said which model answers it."""
