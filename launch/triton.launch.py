@@ -29,6 +29,11 @@ ARGUMENTS = [
         default_value="",
         description="Model repositories, separated by ':'; empty for those of params_file",
     ),
+    DeclareLaunchArgument(
+        "pipelines_file",
+        default_value="",
+        description="YAML file that wires cameras to models; empty for that of params_file",
+    ),
     DeclareLaunchArgument("name", default_value=PACKAGE, description="Name of the node"),
     DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node"),
     DeclareLaunchArgument(
@@ -64,6 +69,9 @@ def start(context: LaunchContext) -> list:
     repositories = LaunchConfiguration("model_repository").perform(context)
     if repositories:
         parameters.append({"model_repository": repositories.split(":")})
+    pipelines_file = LaunchConfiguration("pipelines_file").perform(context)
+    if pipelines_file:
+        parameters.append({"pipelines_file": pipelines_file})
     node = LifecycleNode(
         package=PACKAGE,
         executable=PACKAGE,

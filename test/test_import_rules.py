@@ -70,7 +70,7 @@ EXTRA = {
     "core/config/config_pbtxt.py": ("google.protobuf", "tritonclient.grpc.model_config_pb2"),
     "core/config/config_json.py": ("google.protobuf",),
     "vision/tracking.py": ("norfair",),
-    "ros/bond.py": ("bondpy",),
+    "ros/bond.py": ("bond",),
 }
 """Modules that one file alone may import, beyond its layer."""
 

@@ -31,6 +31,8 @@ ROSDEP_KEYS = {
 WITHOUT_KEY = {"tritonclient", "onnxruntime", "ai_edge_litert", "tensorrt", "pycuda"}
 WITHOUT_KEY |= {"norfair", "rosbags"}
 """Declared as setup.py's extras, because rosdep has no key for them."""
+OPTIONAL = {"bond"}
+"""Used where it is installed: it comes with Nav2."""
 
 
 def _declared(*tags: str) -> set[str]:
@@ -41,7 +43,9 @@ def _imported() -> set[str]:
     """What the installed files import from outside, as rosdep names it."""
     files = [*(ROOT / "triton_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]
     names = {found.top for path in files for found in imports(path.read_text(), "triton_ros")}
-    outside = names - sys.stdlib_module_names - {"triton_ros", "__future__"} - WITHOUT_KEY
+    outside = (
+        names - sys.stdlib_module_names - {"triton_ros", "__future__"} - WITHOUT_KEY - OPTIONAL
+    )
     return {ROSDEP_KEYS.get(name, name) for name in outside}
 
 

@@ -25,6 +25,7 @@ from triton_ros.core.errors import ConfigError, TritonError
 from triton_ros.core.server import InferenceServer
 from triton_ros.core.server_options import ServerOptions
 from triton_ros.ros import diagnostics, parameters, startup
+from triton_ros.ros.bond import Bond
 from triton_ros.ros.diagnostics import Reporter
 from triton_ros.ros.interrupt import Interrupt
 from triton_ros.ros.live_parameters import LiveParameters
@@ -72,6 +73,7 @@ class TritonNode(LifecycleNode):
         if self._problem:
             self.get_logger().error(self._problem)
         self._reporter = Reporter(self, self._statuses)
+        self._bond = Bond(self)
 
     # transitions -----------------------------------------------------------------------------
 
@@ -136,13 +138,16 @@ class TritonNode(LifecycleNode):
     def _activate(self) -> None:
         if self._streams is not None:
             self._streams.start()
+        self._bond.start(self.get_parameter("bond_heartbeat_period").value)
 
     def _deactivate(self) -> None:
+        self._bond.stop()
         if self._streams is not None:
             self._streams.stop()
 
     def _release(self) -> None:
         """Everything that configure acquired, in reverse; any part of it may be missing."""
+        self._bond.stop()
         try:
             self._acquired.close()
         finally:

@@ -42,9 +42,16 @@ NODE_SPECS = (
         "YAML file that wires cameras to models; parameters go before it; read at start",
     ),
     Spec("load_models", ["*"], "models to load at configure; '*' for all of the repository"),
-    Spec("configure_wait_s", 4.0, "how long configure waits for models", low=0.0, high=3600.0),
+    Spec("configure_wait_s", 3.0, "how long configure waits for models", low=0.0, high=3600.0),
     Spec("diagnostics_period_s", 1.0, "period of /diagnostics", low=0.1, high=60.0),
     Spec("autostart", False, "configure and activate at start, without a manager"),
+    Spec(
+        "bond_heartbeat_period",
+        0.25,
+        "seconds between heartbeats for Nav2's lifecycle manager (needs bondpy); 0: no bond",
+        low=0.0,
+        high=3600.0,
+    ),
     *SERVER_SPECS,
 )
 _NODE = {spec.name: spec for spec in NODE_SPECS}
