@@ -209,6 +209,17 @@ class Camera:
         self._publisher.publish(message)
         return stamp
 
+    def until_answered(self, answers: list[Any], what: str) -> None:
+        """Send until an answer comes; the first frames may go before all have found each other."""
+        sent = []
+
+        def step() -> bool:
+            sent.append(self.send())
+            return bool(answers)
+
+        self._client.until(step, what)
+        assert set(stamps(answers)) <= set(sent), "what is answered was sent"
+
     def close(self) -> None:
         self._client.node.destroy_publisher(self._publisher)
 

@@ -30,6 +30,7 @@ from triton_ros.ros.annotator import Annotator
 from triton_ros.ros.guarded_publisher import Gate
 from triton_ros.ros.image_cdr import read_image
 from triton_ros.ros.image_stream import ImageStream
+from triton_ros.ros.own_executor import OwnExecutor
 from triton_ros.ros.stream_settings import STREAM_SPECS, StreamSettings
 
 FRAME = serialize_message(picture(4, 4))
@@ -314,3 +315,26 @@ def test_a_blocking_stream_lets_go_when_it_stops(node: LifecycleNode, annotator:
         sender.join(10)
         assert not sender.is_alive()
         rig.check()
+
+
+def test_a_blocking_stream_that_subscribes_anew_keeps_what_waits(
+    node: LifecycleNode, annotator: Annotator
+) -> None:
+    """Only the frame whose sender waits is given up: the subscription that sent it is going."""
+    with Rig(node, annotator, policy="block", in_flight=1) as rig:
+        rig.stream.frames.open()
+        sender = threading.Thread(target=lambda: [rig.send() for _ in range(4)])
+        sender.start()  # one runs, two wait here, and it waits with the fourth
+        while rig.stream.statistics.snapshot().received < 4:
+            sender.join(0.001)
+        rig.stream.frames.let_go()
+        sender.join(10)
+        assert not sender.is_alive()
+        assert rig.check() == {"resubscribed": 1, "deactivated": 3}
+
+
+def test_an_executor_that_never_ran_closes(node: LifecycleNode) -> None:
+    """As after a subscription that the middleware refused."""
+    own = OwnExecutor(node, "s")
+    own.close()
+    assert own.node.context.ok()

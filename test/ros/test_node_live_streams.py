@@ -29,11 +29,10 @@ def client(launch: Launch, repository: Path) -> Client:
 
 
 def answers_to(client: Client, stream: str, topic: str) -> None:
-    """A frame on a topic is answered by the stream, once."""
+    """Frames on a topic are answered by the stream."""
     answers = client.collect(Detection2DArray, f"{stream}/detections")
     camera = client.camera(topic)
-    stamp = camera.send()
-    client.until(lambda: stamps(answers) == [stamp], f"stream {stream} answers")
+    camera.until_answered(answers, f"stream {stream} answers")
     camera.close()
 
 

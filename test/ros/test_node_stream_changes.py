@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_client import Client, Launch, Traffic, stamps
+from ros_client import Client, Launch, Traffic
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from toy_models import write_repository
 from toy_vision import toy_detector
 from vision_msgs.msg import Detection2DArray
+
+from triton_ros.ros.stream_settings import STREAM
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -68,6 +70,14 @@ FILLED = ((32.0, round(0.9 * (128 * 12 + 255 * 4) / 16 / 255, 2)),)
 """With 4 of 16 rows white."""
 
 
+@pytest.fixture
+def as_before(client: Client) -> Iterator[None]:
+    """The stream has its parameters again afterwards."""
+    before = {f"streams.front.{leaf}": client.get(f"streams.front.{leaf}") for leaf in STREAM}
+    yield
+    assert client.set(before, atomically=True) == [""]
+
+
 @pytest.mark.parametrize(
     ("changes", "after"),
     [
@@ -75,21 +85,23 @@ FILLED = ((32.0, round(0.9 * (128 * 12 + 255 * 4) / 16 / 255, 2)),)
         ({"region": [32, 0, 32, 48]}, ((48.0, round(GREY, 2)),)),
         ({"resize": "letterbox", "fill": "255"}, FILLED),
         ({"policy": "queue:50"}, PLAIN),
-        ({"max_rate_hz": 10_000, "max_age_ms": 0}, PLAIN),
+        ({"deadline_ms": 60_000}, PLAIN),
         ({"in_flight": 3}, PLAIN),
         ({"tracker": "norfair"}, PLAIN),
     ],
 )
 def test_under_traffic(
-    client: Client, traffic: Traffic, changes: dict[str, Any], after: tuple[Any, ...]
+    client: Client,
+    traffic: Traffic,
+    as_before: None,
+    changes: dict[str, Any],
+    after: tuple[Any, ...],
 ) -> None:
-    names = [f"streams.front.{leaf}" for leaf in changes]
-    before = {name: client.get(name) for name in names}
     traffic.during(lambda: traffic.answers, "answers come")
-    assert client.set(dict(zip(names, changes.values(), strict=True)), atomically=True) == [""]
+    values = {f"streams.front.{leaf}": value for leaf, value in changes.items()}
+    assert client.set(values, atomically=True) == [""]
     traffic.during(lambda: facts(traffic.answers[-1]) == after, "the change shows")
     traffic.end()
-    assert client.set(before, atomically=True) == [""]
     seen = [facts(answer) for answer in traffic.answers]
     steps = [b for a, b in pairwise(seen) if a != b]
     assert seen[0] == PLAIN
@@ -130,8 +142,7 @@ def test_a_stream_comes_in_one_piece(client: Client) -> None:
     assert client.set(stream, atomically=True) == [""]
     answers = client.collect(Detection2DArray, "whole/detections")
     camera = client.camera("/whole")
-    stamp = camera.send()
-    client.until(lambda: stamps(answers) == [stamp], "it answers")
+    camera.until_answered(answers, "it answers")
     camera.close()
     assert client.set({"streams.whole.model": None}, atomically=True) == [""]
     assert client.get("streams.whole.topic") is None
@@ -167,8 +178,7 @@ def test_overrides_of_quality_of_service(client: Client) -> None:
     client.until(lambda: reliability_of(client, "/overridden") == ["BEST_EFFORT"], "overridden")
     answers = client.collect(Detection2DArray, "lens/detections")
     camera = client.camera("/overridden", Image, BEST_EFFORT)
-    stamp = camera.send()
-    client.until(lambda: stamps(answers) == [stamp], "a best-effort camera is heard")
+    camera.until_answered(answers, "a best-effort camera is heard")
     override = "qos_overrides./overridden.subscription."
     (refusal,) = client.set({f"{override}reliability": "banana"})
     assert refusal.endswith("accepted: best_effort | reliable | best_available")
