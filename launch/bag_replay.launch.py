@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Play a bag through the node, in the bag's own time; the bag starts once the node is active.
 
-With `output`, what the node publishes is recorded beside it.  When the bag is over, everything ends.
+With `output`, what the node publishes is recorded beside it.  When the bag is over, all ends.
 To get every frame answered as fast as can be, without playing: `triton_ros replay`.
 """
 
