@@ -12,8 +12,9 @@ env: ## the virtual environment in .venv, up to date
 	@command -v python3 >/dev/null || { echo "make env: python3 is missing: install it first" >&2; exit 1; }
 	@python3 tools/environment.py
 
-models: env ## the demo's models, fetched once
+models: env ## the models and videos of the demo and the tests, fetched once
 	@$(RUN) python tools/get_models.py --output $(MODELS)
+	@$(RUN) python tools/get_media.py
 
 demo: env models ## two cameras from a bag through the node, with annotated pictures
 	@$(RUN) python -m demo.run

@@ -1,9 +1,10 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A rosbag2 (mcap) of two cameras, made from `scenes`; what `ros2 bag play` would play too.
+"""A rosbag2 (mcap) of three cameras; what `ros2 bag play` would play too.
 
 The front camera is raw with padded rows, as drivers that align rows send it; the side camera is
-JPEG.  Stamps are the bag's times, so the same call always makes the same frames.
+JPEG; both look at `scenes`.  The cabin camera is a recorded video.  Stamps are the bag's times, so
+the same call always makes the same frames.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from demo.scenes import FRONT_SCENES, HEIGHT, SIDE_SCENES, WIDTH, Picture, Scene, look
+from demo import video
+from demo.scenes import FRONT_SCENES, SIDE_SCENES, Picture, Scene, look
 
 SECONDS = 10.0
 START_NS = 1_700_000_000_000_000_000
@@ -38,17 +40,24 @@ class Camera:
     frame_id: str
     kind: str
     rate_hz: float
-    scenes: tuple[Scene, ...]
+    scenes: tuple[Scene, ...] = ()
+    video: str = ""
+    """Of `build/media`, instead of scenes."""
 
     def frames(self) -> Iterator[tuple[int, Picture]]:
-        """(nanoseconds, RGB [480, 640, 3]) of `SECONDS`, the scenes one after the other."""
-        count = round(SECONDS * self.rate_hz)
+        """(nanoseconds, RGB [height, width, 3]) of `SECONDS`."""
+        for index, picture in enumerate(self._pictures(round(SECONDS * self.rate_hz))):
+            yield START_NS + round((index + 0.5) / self.rate_hz * 1e9), picture
+
+    def _pictures(self, count: int) -> Iterator[Picture]:
+        if self.video:
+            yield from video.frames(video.MEDIA / self.video, count)
+            return
         painted = [scene.paint() for scene in self.scenes]
         for index in range(count):
             at = (index + 0.5) / count * len(self.scenes)
             number = int(at)
-            picture = look(painted[number], self.scenes[number], at - number)
-            yield START_NS + round((index + 0.5) / self.rate_hz * 1e9), picture
+            yield look(painted[number], self.scenes[number], at - number)
 
 
 FRONT = Camera(
@@ -65,9 +74,16 @@ SIDE = Camera(
     rate_hz=3.0,
     scenes=SIDE_SCENES,
 )
+CABIN = Camera(
+    topic="/camera/cabin/image_raw",
+    frame_id="camera_cabin",
+    kind="sensor_msgs/msg/Image",
+    rate_hz=8.0,
+    video="cabin.mp4",
+)
 
 
-def make_bag(path: Path, cameras: tuple[Camera, ...] = (FRONT, SIDE)) -> int:
+def make_bag(path: Path, cameras: tuple[Camera, ...] = (FRONT, SIDE, CABIN)) -> int:
     """Write the bag, over an older one; returns the number of frames."""
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,14 +112,15 @@ def _header(stamp: int, frame_id: str) -> Any:
 
 
 def _raw(header: Any, picture: Picture) -> Any:
-    step = WIDTH * 3 + ROW_PADDING
+    height, width = picture.shape[:2]
+    step = width * 3 + ROW_PADDING
     # What stands in the padding must not matter: not zeros.
-    rows = np.full((HEIGHT, step), 0xA5, np.uint8)
-    rows[:, : WIDTH * 3] = picture[..., ::-1].reshape(HEIGHT, WIDTH * 3)
+    rows = np.full((height, step), 0xA5, np.uint8)
+    rows[:, : width * 3] = picture[..., ::-1].reshape(height, width * 3)
     return _TYPES["sensor_msgs/msg/Image"](
         header=header,
-        height=HEIGHT,
-        width=WIDTH,
+        height=height,
+        width=width,
         encoding="bgr8",
         is_bigendian=0,
         step=step,

@@ -9,7 +9,7 @@ messages.  Every wait has a limit and ends in a `DemoError` that says what did n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -65,11 +65,12 @@ class Change:
         self.seconds = 0.0
         """From the request to the response."""
         self._reason = reason
-        self._asked = time.monotonic()
+        self.asked = time.monotonic()
+        """On the monotonic clock."""
         answer.add_done_callback(self._answered)
 
     def _answered(self, _: object) -> None:
-        self.seconds = time.monotonic() - self._asked
+        self.seconds = time.monotonic() - self.asked
 
     def refusal(self) -> str:
         """Why it did not happen; empty when it did."""
@@ -81,6 +82,8 @@ class Results:
     """Everything that one stream published."""
 
     answers: list[Answer] = field(default_factory=list)
+    arrived: list[float] = field(default_factory=list)
+    """When each answer came, on the monotonic clock."""
     pictures: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     """Annotated frames, BGR, by stamp."""
 
@@ -161,11 +164,20 @@ class Client:
 
     def swap_model(self, stream: str, model: str) -> Change:
         """Let another model answer a stream: what `ros2 param set` does."""
-        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=model)
-        parameter = Parameter(name=f"streams.{stream}.model", value=value)
-        request = SetParameters.Request(parameters=[parameter])
+        return self.set_stream(stream, {"model": model})
+
+    def set_stream(self, stream: str, values: Mapping[str, str | int]) -> Change:
+        """Set parameters of a stream, which begins with them if it is not there."""
+        request = SetParameters.Request(
+            parameters=[
+                Parameter(name=f"streams.{stream}.{name}", value=_value(value))
+                for name, value in values.items()
+            ]
+        )
         answer = self.connect(SetParameters, "set_parameters").call_async(request)
-        return Change(answer, lambda r: "" if r.results[0].successful else r.results[0].reason)
+        return Change(
+            answer, lambda r: "; ".join(one.reason for one in r.results if not one.successful)
+        )
 
     def load_model(self, model: str) -> Change:
         """Load a model, or reload it: what `ros2 service call` does."""
@@ -189,9 +201,16 @@ class Client:
         return int(self.diagnostics.get(status, {}).get(key, 0))
 
 
+def _value(value: str | int) -> ParameterValue:
+    if isinstance(value, str):
+        return ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value)
+    return ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)
+
+
 def _on_detections(results: Results, message: Detection2DArray) -> None:
     found = tuple(_found(detection) for detection in message.detections)
     results.answers.append(Answer(_stamp(message), message.header.frame_id, found))
+    results.arrived.append(time.monotonic())
 
 
 def _found(detection: Detection2D) -> Found:

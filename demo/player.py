@@ -31,6 +31,8 @@ class Player:
         self.total = self._reader.message_count
         self.sent: dict[str, list[int]] = defaultdict(list)
         """Stamps of the frames that are published, by topic."""
+        self.sent_at: dict[tuple[str, int], float] = {}
+        """When, on the monotonic clock, by topic and stamp."""
         self._publishers = {
             connection.topic: node.create_publisher(
                 _KINDS[connection.msgtype], connection.topic, _QOS
@@ -60,6 +62,7 @@ class Player:
             yield connection.topic, stamp, bytes(raw)
 
     def publish(self, topic: str, stamp: int, raw: bytes) -> None:
+        self.sent_at[topic, stamp] = time.monotonic()
         self._publishers[topic].publish(raw)
         self.sent[topic].append(stamp)
 

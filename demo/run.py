@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make demo`, told from the start to the end.
 
-A bag of two cameras is made and played; the node, in a process of its own, is brought to active
-by its lifecycle services and answers three pipelines; while frames flow one stream's model is
-swapped and another model is reloaded.  At the end are two tables, pictures in build/demo/, and an
-exit status: 1 if a frame was lost or answered twice, or a pipeline found nothing.
+A bag of three cameras is made and played; the node, in a process of its own, is brought to active
+by its lifecycle services and answers its pipelines; while frames flow a stream is added, one
+stream's model is swapped and another model is reloaded.  At the end are two tables, a plot and
+pictures in build/demo/, and an exit status: 1 if a frame was lost or answered twice, or a pipeline
+found nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from demo import contact_sheet, report
+from demo import contact_sheet, plot, report
 from demo.bag import SECONDS, START_NS, make_bag
 from demo.client import Change, Client, DemoError
 from demo.node_process import CHECKOUT, read_parameters, running_node, write_parameters
@@ -30,6 +31,16 @@ OUT = CHECKOUT / "build/demo"
 REPOSITORY = CHECKOUT / "build/model_repository"
 SWAPPED, BEFORE, AFTER = "faces", "blazeface", "blazeface_full"
 SWAP_AT, RELOAD_AT = 0.45, 0.65
+ADDED = "driver"
+"""A stream that nobody knew when the node was started."""
+ADDED_SETTINGS: dict[str, str | int] = {
+    "topic": "/camera/cabin/image_raw",
+    "policy": "queue:20",
+    "reliability": "reliable",
+    "depth": 10,
+    "tracker": "norfair",
+    "model": "faces_mesh",
+}
 SETTLE_S = 30.0
 DOMAINS = 101
 """The ports of domains above fall into the range that the kernel hands out."""
@@ -67,10 +78,10 @@ def run() -> list[str]:
         _say("models", "coco_ssd is not there (it needs npm): going on without objects")
     write_parameters(OUT / "parameters.yaml", parameters)
     frames = make_bag(OUT / "bag")
-    _say("bag", f"{_shown(OUT / 'bag')}: {frames} frames of two cameras, {SECONDS:g} s")
+    _say("bag", f"{_shown(OUT / 'bag')}: {frames} frames of three cameras, {SECONDS:g} s")
     with (
         running_node(OUT / "parameters.yaml", OUT / "node.log") as process,
-        Client(streams) as client,
+        Client([*streams, ADDED]) as client,
         Player(client.node, OUT / "bag") as player,
     ):
         client.check = process.check
@@ -81,8 +92,11 @@ class Demo:
     """From a node that has just been started to the verdict."""
 
     def __init__(self, client: Client, player: Player, streams: Streams) -> None:
-        self._client, self._player, self._streams = client, player, streams
+        self._client, self._player = client, player
+        self._streams = {**streams, ADDED: ADDED_SETTINGS}
         self._reloaded = "coco_ssd" if "objects" in streams else "signs"
+        self._changes: dict[str, Change] = {}
+        self._began = 0.0
 
     def run(self) -> list[str]:
         """What was wrong; prints and writes everything else."""
@@ -101,7 +115,9 @@ class Demo:
         client.transition("configure", 90.0)
         client.transition("activate")
         client.prepare(self._reloaded)
+        added = client.set_stream(ADDED, ADDED_SETTINGS)
         client.wait("the node's topics", lambda: client.listening() and self._matched(), 20.0)
+        self._changes[f"{ADDED} added with {ADDED_SETTINGS['model']}"] = added
         ready = f"active after {time.monotonic() - begin:.1f} s"
         _say("node", f"{ready}, watch it with ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}")
 
@@ -110,8 +126,9 @@ class Demo:
         return all(self._player.subscribers(topic) >= topics.count(topic) for topic in set(topics))
 
     def _play(self) -> dict[str, Change]:
-        """Play the bag; the changes that were asked for while it played."""
-        changes: dict[str, Change] = {}
+        """Play the bag; the changes that were asked for."""
+        changes = self._changes
+        self._began = time.monotonic()
         swap, reload = f"{SWAPPED} from {BEFORE} to {AFTER}", f"{self._reloaded} reloaded"
         progress = report.Progress("play    ")
         for left in self._player.play():
@@ -149,6 +166,8 @@ class Demo:
         client, status = self._client, f"stream {name}"
         topic = self._streams[name]["topic"]
         models = (BEFORE, AFTER) if name == SWAPPED else ()
+        # The added stream's ensemble asks the same detector, once a frame.
+        shared = {BEFORE: client.count(f"model {ADDED_SETTINGS['model']}", "inferences")}
         return StreamRun(
             name,
             topic,
@@ -158,7 +177,10 @@ class Demo:
             answered=client.count(status, "answered"),
             detections=client.count(status, "detections"),
             dropped=report.numbered(client.diagnostics.get(status, {}), "dropped_"),
-            answered_by={model: client.count(f"model {model}", "inferences") for model in models},
+            answered_by={
+                model: client.count(f"model {model}", "inferences") - shared.get(model, 0)
+                for model in models
+            },
         )
 
     def _print(self, runs: list[StreamRun], changes: dict[str, Change]) -> None:
@@ -180,9 +202,22 @@ class Demo:
             for name, stream in self._streams.items()
         ]
         contact_sheet.draw_sheet(rows).save(OUT / "contact_sheet.png")
+        self._plot()
         _say(
             "look at", f"{_shown(OUT / 'contact_sheet.png')} and {count} annotated frames beside it"
         )
+        _say("", f"{_shown(OUT / 'latency.png')}: when each frame was answered")
+
+    def _plot(self) -> None:
+        sent_at, series = self._player.sent_at, {}
+        for name, result in self._client.results.items():
+            topic = str(self._streams[name]["topic"])
+            series[name] = [
+                (sent_at[topic, answer.stamp], came)
+                for answer, came in zip(result.answers, result.arrived, strict=True)
+            ]
+        marks = {what: change.asked for what, change in self._changes.items()}
+        plot.draw_latencies(OUT / "latency.png", self._began, series, marks)
 
 
 def _about(name: str, stream: dict[str, Any]) -> str:
