@@ -43,6 +43,8 @@ class Camera:
     scenes: tuple[Scene, ...] = ()
     video: str = ""
     """Of `build/media`, instead of scenes."""
+    step: int = 1
+    """Of the video, each so many-th frame."""
 
     def frames(self) -> Iterator[tuple[int, Picture]]:
         """(nanoseconds, RGB [height, width, 3]) of `SECONDS`."""
@@ -51,7 +53,7 @@ class Camera:
 
     def _pictures(self, count: int) -> Iterator[Picture]:
         if self.video:
-            yield from video.frames(video.MEDIA / self.video, count)
+            yield from video.frames(video.MEDIA / self.video, count, step=self.step)
             return
         painted = [scene.paint() for scene in self.scenes]
         for index in range(count):
