@@ -151,3 +151,11 @@ def test_poses_have_bones_and_unsure_points_do_not_show() -> None:
     dots = {"KEYPOINTS": points[:, :16]}
     assert (annotate(frame, sure) > 0).sum() > 1.5 * (annotate(frame, dots) > 0).sum()
     assert not annotate(frame, unsure).any()
+
+
+def test_a_point_that_is_nowhere_is_not_drawn() -> None:
+    frame = np.zeros((200, 200, 3), np.uint8)
+    points = np.full((1, 17, 2), 100, np.float32)
+    points[0, 5:] = np.nan
+    points[0, 9:] = np.inf
+    assert annotate(frame, {"KEYPOINTS": points}).any()

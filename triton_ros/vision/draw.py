@@ -55,7 +55,9 @@ def annotate(bgr: Array, outputs: Mapping[str, Array]) -> Array:
 def _draw_points(pen: _Pen, outputs: Mapping[str, Array], inks: list[Color]) -> None:
     sets = outputs.get("KEYPOINTS", np.zeros((0, 0, 2), np.float32))
     scores = outputs.get("KEYPOINT_SCORES", np.ones(sets.shape[:2], np.float32))
-    for index, (points, sure) in enumerate(zip(sets, scores >= _LEAST_SCORE, strict=True)):
+    # A broken model's NaN is no place.
+    drawn = (scores >= _LEAST_SCORE) & np.isfinite(sets).all(axis=2)
+    for index, (points, sure) in enumerate(zip(sets, drawn, strict=True)):
         ink = inks[index] if index < len(inks) else color(index)
         if len(points) == 17:
             for one, other in _PERSON:

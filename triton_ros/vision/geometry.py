@@ -104,20 +104,32 @@ class Geometry:
 
         `nearest` for ids, else bilinear.  What the model did not see of the frame is 0.
         """
-        rows, columns = values.shape[0] / self.height, values.shape[1] / self.width
-        top, left = round(self.top * rows), round(self.left * columns)
-        bottom = max(top + 1, round((self.top + self.content_height) * rows))
-        right = max(left + 1, round((self.left + self.content_width) * columns))
-        how = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
-        content = np.ascontiguousarray(values[top:bottom, left:right])
-        size = self.source_width, self.source_height
-        found = np.asarray(cv2.resize(content, size, interpolation=how))
+        found = self._content(values, cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR)
         if self.part is None:
             return found
         whole = np.zeros(self.frame, found.dtype)
         x, y = self.origin
         whole[y : y + self.source_height, x : x + self.source_width] = found
         return whole
+
+    def _content(self, values: Array, how: int) -> Array:
+        """The source's part of such a map at the source's size."""
+        rows, columns = values.shape[0] / self.height, values.shape[1] / self.width
+        top, bottom = self.top * rows, (self.top + self.content_height) * rows
+        left, right = self.left * columns, (self.left + self.content_width) * columns
+        size = self.source_width, self.source_height
+        if all(edge == int(edge) for edge in (top, left, bottom, right)):
+            inside = values[int(top) : int(bottom), int(left) : int(right)]
+            return np.asarray(cv2.resize(np.ascontiguousarray(inside), size, interpolation=how))
+        # The bars end inside of cells: cutting there would move the picture by a part of a cell.
+        across, down = (right - left) / size[0], (bottom - top) / size[1]
+        # OpenCV's coordinates are those of pixel centres.
+        x, y = left + across / 2 - 0.5, top + down / 2 - 0.5
+        matrix = np.array([[across, 0, x], [0, down, y]])
+        flags = how | cv2.WARP_INVERSE_MAP
+        return np.asarray(
+            cv2.warpAffine(values, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        )
 
 
 def fit(source: tuple[int, int], target: tuple[int, int], resize: Resize) -> Geometry:

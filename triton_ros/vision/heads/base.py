@@ -139,6 +139,18 @@ class Facts:
 Reader = Callable[[Fields, Facts], Head]
 
 
+def channel_axis(fields: Fields, dims: Sequence[int]) -> int:
+    """Where the channels of [channels, h, w] or [h, w, channels] are, as the field `layout` has it.
+
+    `auto` takes the smaller end, and the first one in doubt.  A dim that varies is a side of the
+    picture: how many channels there are does not depend on the frame.
+    """
+    layout = fields.choice("layout", ("auto", "chw", "hwc"), "auto")
+    if layout != "auto":
+        return 0 if layout == "chw" else 2
+    return min(((dims[axis], axis) for axis in (0, 2) if dims[axis] >= 0), default=(0, 0))[1]
+
+
 def read_thresholds(
     fields: Fields, score: float, iou: float | None = None, count: int = 100
 ) -> Thresholds:

@@ -5,9 +5,10 @@
     head:
       type: segmentation
       output: scores           # [classes, h, w], [h, w, classes], or [h, w] of class ids
-      layout: auto             # auto | chw | hwc; auto takes the smaller end for the classes
-      activation: none         # none | sigmoid: of a single channel
-      threshold: 0.5           # of a single channel: at least this is class 1, the rest 0
+      layout: auto             # of three dims: auto | chw | hwc; auto takes the smaller end for
+                               # the classes
+      activation: none         # of a single channel: none | sigmoid
+      score_threshold: 0.5     # of a single channel: at least this is class 1, the rest 0
 
     head:
       type: depth
@@ -15,8 +16,9 @@
       kind: metric             # metric | inverse (the model answers 1 / depth)
       scale: 1                 # metres of one unit (of an inverse one: the unit of 1 / metres)
 
-Classes are chosen at the model's own resolution and brought to the frame's by nearest neighbour; a
-single channel and depth are interpolated.
+Classes are chosen at the model's own resolution and brought to the frame's by nearest neighbour
+(all their scores at the frame's size would cost as much as many models do); a single channel and
+depth are interpolated.  A single channel of integers is one of class ids.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from triton_ros.vision.heads.base import (
     Outputs,
     Thresholds,
     activate,
+    channel_axis,
 )
 from triton_ros.vision.yaml_fields import Fields
 
@@ -44,13 +47,13 @@ _MOST_CLASSES = 256
 
 @dataclass(frozen=True, slots=True)
 class SegmentationHead:
-    """See the module's docstring for the fields; `axis` is where the classes are, None for ids."""
+    """See the module's docstring for the fields; `axis` is where the classes are, if anywhere."""
 
     output: str
     axis: int | None
+    of_ids: bool
     activation: str
-    threshold: float
-    thresholds: Thresholds = NO_THRESHOLDS
+    thresholds: Thresholds
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
@@ -60,36 +63,39 @@ class SegmentationHead:
         """The surest class of each pixel of the frame."""
         (row,) = rows
         raw, bring = row[self.output], context.geometry.map_to_source
-        if self.axis is None:
-            return {"CLASS_MAP": bring(raw.astype(np.uint8), nearest=True)}
-        if raw.shape[self.axis] > 1:
+        if self.axis is not None and raw.shape[self.axis] > 1:
             ids = raw.argmax(axis=self.axis).astype(np.uint8)
             return {"CLASS_MAP": bring(ids, nearest=True)}
-        one = activate(raw.take(0, self.axis).astype(np.float32), self.activation)
-        return {"CLASS_MAP": (bring(one, nearest=False) >= self.threshold).astype(np.uint8)}
+        plane = raw if self.axis is None else raw.take(0, self.axis)
+        if self.of_ids:
+            return {"CLASS_MAP": bring(plane.astype(np.uint8), nearest=True)}
+        share = bring(activate(plane.astype(np.float32), self.activation), nearest=False)
+        return {"CLASS_MAP": (share >= context.thresholds.score).astype(np.uint8)}
 
 
 def read_segmentation(fields: Fields, facts: Facts) -> SegmentationHead:
     """The head from its section; raises `ConfigError`."""
     spec = facts.output(fields)
-    layout = fields.choice("layout", ("auto", "chw", "hwc"), "auto")
     dims = spec.dims
     if len(dims) not in (2, 3):
-        fields.fail("output", f"must have dims [classes, h, w] or [h, w], '{spec.name}' has {dims}")
-    axis: int | None = None
-    if len(dims) == 3:
-        axis = {"chw": 0, "hwc": 2}.get(layout, 0 if 0 <= dims[0] <= max(dims[2], 0) else 2)
-        classes = dims[axis]
-        if classes > _MOST_CLASSES:
-            fields.fail("output", f"makes {classes} classes; accepted: {_MOST_CLASSES} or fewer")
-        if classes > 1:
-            facts.check_classes(fields, "output", spec, classes)
-    return SegmentationHead(
-        spec.name,
-        axis,
-        fields.choice("activation", ("none", "sigmoid"), "none"),
-        fields.number("threshold", default=0.5),
-    )
+        given = list(dims)
+        fields.fail(
+            "output", f"must have dims [classes, h, w] or [h, w], '{spec.name}' has {given}"
+        )
+    if len(dims) == 2:
+        return SegmentationHead(spec.name, None, True, "none", NO_THRESHOLDS)
+    axis = channel_axis(fields, dims)
+    classes = dims[axis]
+    if classes > _MOST_CLASSES:
+        fields.fail("output", f"makes {classes} classes; accepted: {_MOST_CLASSES} or fewer")
+    if classes > 1:
+        facts.check_classes(fields, "output", spec, classes)
+    if classes > 1 or (classes == 1 and "INT" in spec.datatype):
+        return SegmentationHead(spec.name, axis, classes == 1, "none", NO_THRESHOLDS)
+    facts.check_classes(fields, "output", spec, 2)
+    activation = fields.choice("activation", ("none", "sigmoid"), "none")
+    least = Thresholds(score=fields.number("score_threshold", 0, 1, 0.5))
+    return SegmentationHead(spec.name, axis, False, activation, least)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@
       boxes: boxes             # [n, 4] x0, y0, x1, y1
       scores: scores           # [n]
       classes: labels          # [n]
-      masks: masks             # [n, 1, h, w] or [n, h, w], over each box
+      masks: masks             # [n, 1, h, w] or [n, h, w]
+      masks_over: boxes        # boxes: each over its own | input: all over the model's input, as
+                               # torchvision's whole detector answers them
       label_offset: 1          # the class id of labels[0]
       units: pixels
       mask_threshold: 0.5
@@ -15,7 +17,7 @@
       max_detections: 100
 
 INSTANCE_MAP is 0 where there is nothing, and i + 1 where the i-th detection is; the surest is on
-top.
+top.  Detections past the 65535th have no mask.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ from triton_ros.vision.nms import surest
 from triton_ros.vision.yaml_fields import Fields
 
 INSTANCE_MAP = TensorSpec("INSTANCE_MAP", "UINT16", (-1, -1))
+_MOST_INSTANCES = 65535
 
 
 def frame_to_map(geometry: Geometry, scale: tuple[float, float]) -> Array:
@@ -62,7 +65,7 @@ def paint(
     height, width = canvas.shape
     left, top = np.floor(np.clip(box[:2], 0, (width, height))).astype(int).tolist()
     right, bottom = np.ceil(np.clip(box[2:], 0, (width, height))).astype(int).tolist()
-    if right <= left or bottom <= top:
+    if right <= left or bottom <= top or index >= _MOST_INSTANCES:
         return
     # OpenCV counts pixel centres: the canvas's pixel i is at left + i + 0.5.
     matrix = place.astype(np.float64).copy()
@@ -85,6 +88,7 @@ class MaskRcnnHead:
     scores: str
     classes: str
     masks: str
+    over_boxes: bool
     label_offset: int
     units: str
     mask_threshold: float
@@ -105,18 +109,25 @@ class MaskRcnnHead:
         classes = row[self.classes].reshape(-1)[sure].astype(np.int64) - self.label_offset
         boxes, kept = kept_boxes(context, boxes, scores[sure], classes, self.units, "none")
         answer = detections(context, self.labels, boxes, scores[sure][kept], classes[kept])
-        geometry = context.geometry
-        canvas = np.zeros(geometry.frame, np.uint16)
-        masks = row[self.masks]
-        masks = masks.reshape(masks.shape[0], *masks.shape[-2:])[sure][kept]
-        whole = geometry.to_source(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+        canvas = np.zeros(context.geometry.frame, np.uint16)
+        masks = row[self.masks].reshape(-1, *row[self.masks].shape[-2:])[sure][kept]
+        places = self._places(context.geometry, boxes, masks.shape[1:])
         for index in reversed(range(len(kept))):
-            x0, y0, x1, y1 = whole[index].tolist()
-            height, width = masks.shape[1:]
-            across, down = width / max(x1 - x0, 1e-6), height / max(y1 - y0, 1e-6)
-            place = np.array([[across, 0, -x0 * across], [0, down, -y0 * down]])
-            paint(canvas, masks[index], answer["BOXES"][index], place, index, self.mask_threshold)
+            box, place = answer["BOXES"][index], places[index]
+            paint(canvas, masks[index], box, place, index, self.mask_threshold)
         return {**answer, "INSTANCE_MAP": canvas}
+
+    def _places(self, geometry: Geometry, boxes: Array, size: tuple[int, ...]) -> list[Array]:
+        """For boxes [n, 4] of the input, what takes the frame to each one's map of (h, w)."""
+        height, width = size
+        if not self.over_boxes:
+            scale = width / geometry.width, height / geometry.height
+            return [frame_to_map(geometry, scale)] * len(boxes)
+        places = []
+        for x0, y0, x1, y1 in geometry.to_source(boxes.reshape(-1, 2, 2)).reshape(-1, 4).tolist():
+            across, down = width / max(x1 - x0, 1e-6), height / max(y1 - y0, 1e-6)
+            places.append(np.array([[across, 0, -x0 * across], [0, down, -y0 * down]]))
+        return places
 
 
 def read(fields: Fields, facts: Facts) -> MaskRcnnHead:
@@ -129,6 +140,7 @@ def read(fields: Fields, facts: Facts) -> MaskRcnnHead:
         facts.output(fields, "scores").name,
         facts.output(fields, "classes").name,
         masks.name,
+        fields.choice("masks_over", ("boxes", "input"), "boxes") == "boxes",
         fields.integer("label_offset", 0, 1000, 1),
         fields.choice("units", UNITS, "pixels"),
         fields.number("mask_threshold", 0, 1, 0.5),

@@ -17,7 +17,7 @@
       type: heatmap
       output: heat             # [points, h, w] or [h, w, points]
       layout: auto             # auto | chw | hwc; auto takes the smaller end for the points
-      score_threshold: 0.0     # of a frame only: the mean of the peaks
+      score_threshold: 0.0     # least mean of the peaks; else as with a presence
 
 A region that was not looked at has all its points in its middle, with score 0.
 """
@@ -31,7 +31,15 @@ from typing import Protocol
 import numpy as np
 
 from triton_ros.core.tensor import Array, TensorSpec
-from triton_ros.vision.heads.base import Context, Facts, Outputs, Thresholds, activate
+from triton_ros.vision.heads.base import (
+    NO_THRESHOLDS,
+    Context,
+    Facts,
+    Outputs,
+    Thresholds,
+    activate,
+    channel_axis,
+)
 from triton_ros.vision.regions import crop_to_frame
 from triton_ros.vision.yaml_fields import Fields
 
@@ -130,7 +138,10 @@ def read_landmarks(fields: Fields, facts: Facts) -> PointsHead:
     scored = fields.choice("score", ("none", "third"), "none") == "third"
     if scored and values < 3:
         fields.fail("score", f"is third, but there are {values} values a point")
-    presence = facts.output(fields, "presence").name if "presence" in fields else ""
+    presence, activation = "", "none"
+    if "presence" in fields:
+        presence = facts.output(fields, "presence").name
+        activation = fields.choice("presence_activation", ("none", "sigmoid"), "sigmoid")
     reading = Landmarks(
         spec.name,
         values,
@@ -138,10 +149,12 @@ def read_landmarks(fields: Fields, facts: Facts) -> PointsHead:
         scored,
         fields.choice("units", ("pixels", "normalized"), "pixels") == "normalized",
         presence,
-        fields.choice("presence_activation", ("none", "sigmoid"), "sigmoid"),
+        activation,
     )
-    least = Thresholds(score=fields.number("score_threshold", 0, 1, 0.5 if presence else 0.0))
-    return PointsHead(reading, total // values if total >= 0 else -1, facts.regions, least)
+    least = Thresholds(score=fields.number("score_threshold", 0, 1, 0.5)) if presence else None
+    return PointsHead(
+        reading, total // values if total >= 0 else -1, facts.regions, least or NO_THRESHOLDS
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +192,6 @@ def read_heatmap(fields: Fields, facts: Facts) -> PointsHead:
     spec = facts.output(fields)
     if len(spec.dims) != 3:
         fields.fail("output", f"must have dims [points, h, w], '{spec.name}' has {list(spec.dims)}")
-    layout = fields.choice("layout", ("auto", "chw", "hwc"), "auto")
-    first, _, end = spec.dims
-    last = layout == "hwc" or (layout == "auto" and 0 <= end < max(first, 0))
+    axis = channel_axis(fields, spec.dims)
     least = Thresholds(score=fields.number("score_threshold", 0, 1, 0.0))
-    return PointsHead(HeatMaps(spec.name, last), end if last else first, facts.regions, least)
+    return PointsHead(HeatMaps(spec.name, axis == 2), spec.dims[axis], facts.regions, least)
