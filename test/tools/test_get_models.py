@@ -165,6 +165,18 @@ class TestFromTheCache:
         ]
         assert not (workshop.places.output / "coco_ssd").exists()
 
+    def test_an_ensemble_goes_with_the_step_that_is_left_out(
+        self, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PATH", "")
+        workshop.configure("coco_ssd", "config.pbtxt", "")
+        workshop.sources["coco_ssd"] = SOURCES["coco_ssd"]
+        for name, step in (("a_cascade", "coco_ssd"), ("b_cascade", "faces")):
+            workshop.configure(name, "config.pbtxt", f'step {{ model_name: "{step}" }}')
+        assert workshop.make() == ["b_cascade", "faces"]
+        assert "a_cascade: left out, as its coco_ssd is" in workshop.said
+        assert not (workshop.places.output / "a_cascade").exists()
+
 
 def completed(code: int, stderr: str = "") -> Any:
     return subprocess.CompletedProcess([], code, "", stderr)

@@ -25,6 +25,7 @@ ELEMENTS = {
     "blazeface": (1, 128, 128, 3),
     "blazeface_full": (1, 192, 192, 3),
     "face_landmark": (192, 192, 3),
+    "person_segmentation": (256, 256, 3),
     "text_detection": (3, 480, 640),
     "text_angle": (3, 48, 192),
     "text_recognition": (3, 48, 320),
@@ -49,6 +50,11 @@ def completed(name: str) -> ModelConfig:
                 OutputConfig(TensorSpec("conv2d_20", "FP32", (1, 1, 1404))),
                 OutputConfig(TensorSpec("conv2d_30", "FP32", (1, 1, 1))),
             ),
+        )
+    if name == "person_segmentation":
+        return config.with_changes(
+            input=(InputConfig(TensorSpec("input_1", "FP32", (256, 256, 3))),),
+            output=(OutputConfig(TensorSpec("activation_10", "FP32", (256, 256, 1))),),
         )
     if name not in TFLITE:
         return config
@@ -96,6 +102,7 @@ def test_every_model_directory_is_known() -> None:
     [
         ("signs", ["text_detection", "text_angle", "text_recognition"]),
         ("faces_mesh", ["blazeface", "face_landmark"]),
+        ("person_if_face", ["blazeface", "person_segmentation"]),
     ],
 )
 def test_the_ensembles_connect(name: str, steps: list[str]) -> None:
@@ -128,3 +135,31 @@ def test_the_mesh_sits_on_the_face() -> None:
     eyes = mesh[[33, 133]].mean(axis=0), mesh[[263, 362]].mean(axis=0)
     own = np.array([*eyes, mesh[1], mesh[[13, 14]].mean(axis=0)])
     assert np.linalg.norm(own - points[:4], axis=1).max() < 0.12 * (box[2] - box[0])
+
+
+@pytest.mark.skipif(
+    not (MADE / "person_if_face").is_dir(),
+    reason="no person_if_face in build/model_repository: run `make models` (needs npm)",
+)
+def test_people_are_outlined_where_there_is_a_face() -> None:
+    """Hair, face and suit are hers, flag and shuttle are not; a cat is no reason to look."""
+    picture = data.astronaut()
+    # Cut through her face: its box begins at 0, which is no reason not to look.
+    pictures = (picture, np.ascontiguousarray(picture[:, 205:]), data.cat())
+    with InferenceServer([MADE], BackendRegistry().load_backend, load_processor) as server:
+        server.load_model("person_if_face").result()
+        assert server.describe("person_if_face").labels == ("background", "person")
+        whole, cut, cat = (
+            server.infer(InferenceRequest("person_if_face", {"IMAGE": image})).outputs
+            for image in pictures
+        )
+    person = whole["CLASS_MAP"]
+    assert person.shape == picture.shape[:2]
+    assert person[30:170, 190:270].mean() > 0.9
+    assert person[330:500, 150:300].mean() > 0.95
+    assert not person[:180, :80].any()
+    assert not person[:200, 400:].any()
+    assert cut["BOXES"][0, 0] == 0
+    assert (cut["CLASS_MAP"] == person[:, 205:]).mean() > 0.9
+    assert set(cat) == {"BOXES", "SCORES", "LABELS"}
+    assert cat["BOXES"].shape == (0, 4)
