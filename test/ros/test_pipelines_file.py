@@ -130,3 +130,24 @@ def test_a_bad_file_is_refused_at_configure_with_its_line(launch: Launch, tmp_pa
     reason = "pipelines.yaml:3: pipelines.one.cameras names 'cam'; accepted: (none)"
     run.client.until_status("triton_ros: node", lambda s, _: reason in s.message, reason)
     assert reason in run.node.log
+
+
+def test_it_can_be_set_before_configure(launch: Launch, tmp_path: Path) -> None:
+    write_repository(tmp_path / "models", {"toy": toy_detector()})
+    bad, good = tmp_path / "bad.yaml", tmp_path / "good.yaml"
+    bad.write_text("cameras: {}\npipelines: {one: {model: toy}}\n")
+    good.write_text(
+        "model_repository: models\ncameras: {cam: {topic: /cam, reliability: reliable}}\n"
+        "pipelines: {one: {model: toy, cameras: cam, score_threshold: 0.25}}\n"
+    )
+    client = launch({"streams": {"one": {"score_threshold": 0.5}}}).client
+    (reason,) = client.set({"pipelines_file": str(bad)})
+    assert "bad.yaml:2: pipelines.one.cameras is missing" in reason
+    assert client.set({"pipelines_file": str(good)}) == [""]
+    assert client.get("streams.one.score_threshold") == 0.5, "what was set goes before it"
+    client.to_active()
+    answers = client.collect(Detection2DArray, "one/detections")
+    camera = client.camera("/cam")
+    stamp = camera.send()
+    client.until(lambda: stamps(answers) == [stamp], "the stream answers")
+    assert client.set({"pipelines_file": str(bad)}) != [""], "not while configured"

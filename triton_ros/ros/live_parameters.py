@@ -62,6 +62,9 @@ class LiveParameters:
             self.refused.pop(name, None)
         self._declaring = True
         try:
+            if "pipelines_file" in names:
+                parameters.adopt_pipelines(self._node)
+                names = list(self._node.get_parameters_by_prefix(""))
             parameters.complete(self._node, stream_names(names))
         finally:
             self._declaring = False

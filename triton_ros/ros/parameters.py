@@ -39,7 +39,7 @@ NODE_SPECS = (
     Spec(
         "pipelines_file",
         "",
-        "YAML file that wires cameras to models; parameters go before it; read at start",
+        "YAML file that wires cameras to models; parameters that are set go before it",
     ),
     Spec("load_models", ["*"], "models to load at configure; '*' for all of the repository"),
     Spec("configure_wait_s", 3.0, "how long configure waits for models", low=0.0, high=3600.0),
@@ -106,6 +106,20 @@ def _piped(own: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(path, str) or not path:
         return {}
     return read_pipelines(Path(path).expanduser()).parameters
+
+
+def adopt_pipelines(node: Node) -> None:
+    """Declare what the pipelines file stands for and nothing else has said; it was checked."""
+    for name, value in _piped(
+        {"pipelines_file": node.get_parameter("pipelines_file").value}
+    ).items():
+        spec = find_spec(name)
+        if spec is None:
+            continue
+        if not node.has_parameter(name):
+            node.declare_parameter(name, value, _descriptor(spec), ignore_override=True)
+        elif node.get_parameter(name).value == spec.default:
+            node.set_parameters([Parameter(name, value=value)])
 
 
 def _declare(node: Node, given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, str]:
@@ -266,6 +280,8 @@ def check_changes(node: Node, changes: Mapping[str, Any], unconfigured: bool) ->
                 raise ConfigError(
                     f"parameter '{name}' can only be set while the node is unconfigured"
                 )
+            if name == "pipelines_file":
+                _piped({name: value})
 
 
 def _check_deletion(name: str, changes: Mapping[str, Any]) -> None:
