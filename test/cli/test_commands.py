@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from ros_process import DISCOVERY, NodeProcess, claim_domain
 
 from triton_ros.cli import COMMANDS, is_command, make_parser
 from triton_ros.cli.results import table
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_node_is_what_is_run_without_a_command() -> None:
@@ -34,6 +37,23 @@ def test_help_needs_neither_ros_nor_opencv() -> None:
     heavy += " ('rclpy', 'cv2', 'numpy', 'onnxruntime')])"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("triton_ros in", {"infer"}),
+        ("triton_ros replay --go", {"--golden"}),
+        ("triton_ros infer --model-repository {} br", {"bright"}),
+    ],
+)
+def test_completion(repository: Path, line: str, words: set[str], tmp_path: Path) -> None:
+    text, answer = line.format(repository), tmp_path / "answer"
+    asked = {"COMP_LINE": text, "COMP_POINT": str(len(text)), "_ARGCOMPLETE": "1"}
+    asked |= {"_ARGCOMPLETE_IFS": " ", "_ARGCOMPLETE_STDOUT_FILENAME": str(answer)}
+    command = [sys.executable, "-m", "triton_ros.main"]
+    subprocess.run(command, env={**os.environ, **asked}, cwd=ROOT, check=False, timeout=60)
+    assert set(answer.read_text().split()) == words
 
 
 def test_unknown_commands_name_the_known(run: Run) -> None:
