@@ -32,6 +32,7 @@ MODELS = {
     "faces": ("blazeface", "cabin"),
     "faces_full": ("blazeface_full", "cabin"),
     "mesh": ("faces_mesh", "cabin"),
+    "person": ("person_if_face", "cabin"),
 }
 
 pytestmark = pytest.mark.skipif(

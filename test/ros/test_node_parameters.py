@@ -164,7 +164,7 @@ def test_structural_parameters_are_refused_while_configured(
         ("streams.front.region", [0.0, 0.0, 10.0], "accepted: 4 doubles"),
         ("streams.front.region", [-1.0, 0.0, 10.0, 5.0], "accepted: [x, y, width, height] in"),
         ("load_models", "toy", "is 'toy'; accepted: string array"),
-        ("no_such", 1, "parameter 'no_such' is not known; accepted: model_repository, load_m"),
+        ("no_such", 1, "parameter 'no_such' is not known; accepted: model_repository, pipel"),
         ("streams.front.no_such", 1, "is not known; accepted: topic, transport, model, policy"),
         ("streams.nobody.no_such", "toy", "of the streams front, slow"),
     ],
@@ -263,7 +263,7 @@ def test_what_is_wrong_at_start_is_said_at_once_and_refused_at_configure(
     )
     client = run.client
     wrong = [
-        "parameter 'configure_wait' is not known; accepted: model_repository, load_models,",
+        "parameter 'configure_wait' is not known; accepted: model_repository, pipelines_file,",
         "parameter 'streams.front.score_treshold' is not known; accepted: topic, transport,",
         "parameter 'streams.front.policy' is 'two': accepted: latest | queue",
         "parameter 'autostart' is 'yes'; accepted: bool",
