@@ -24,7 +24,7 @@ def pipelines(tmp_path: Path, repository: Path) -> Path:
         f"model_repository: ['{repository}']\n"
         "cameras: {front: {topic: /front}}\n"
         "pipelines:\n"
-        "  all: {model: bright, cameras: front}\n"
+        "  all: {model: bright, cameras: front, deadline_ms: 0.001, max_age_ms: 0.001}\n"
         "  few: {model: bright, cameras: front, max_rate_hz: 0.5}\n"
     )
     return path

@@ -37,6 +37,8 @@ from triton_ros.ros.stream_settings import STREAM, StreamSettings, stream_settin
 NODE = "/triton_ros"
 _READERS = {"raw": read_image, "compressed": read_compressed}
 _DIFFERENCES = 40
+PATIENT: dict[str, Any] = {"policy": "block", "deadline_ms": 0.0, "max_age_ms": 0.0}
+"""What a stream has otherwise than on the robot: nobody is in a hurry."""
 
 
 def run(given: argparse.Namespace, make_server: Any, tune: Any) -> int:
@@ -132,7 +134,7 @@ class Replay:
         self._seconds = 0.0
         self._annotator = Annotator(lambda error: None)
         self._streams = {
-            name: self._stream(server, replace(settings, policy="block"))
+            name: self._stream(server, replace(settings, **PATIENT))
             for name, settings in streams.items()
         }
 

@@ -192,7 +192,10 @@ class ImageStream:
             self._subscribe()
         except RCLError as error:
             self._unsubscribe()
-            self._note(f"stream '{self.settings.name}' cannot subscribe '{self.topic}': {error}")
+            message = f"stream '{self.settings.name}' cannot subscribe '{self.topic}': {error}"
+            self.statistics.note(message)
+            if self._reports.due("subscribe"):
+                self._node.get_logger().warning(message)
 
     def _subscribe(self) -> None:
         settings = self.settings
