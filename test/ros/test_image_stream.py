@@ -99,7 +99,11 @@ def annotator() -> Iterator[Annotator]:
 class Rig:
     """A stream, its server, and frames from nowhere."""
 
-    def __init__(self, node: LifecycleNode, annotator: Annotator, **changes: Any) -> None:
+    def __init__(
+        self, node: LifecycleNode, annotator: Annotator, is_open: bool = False, **changes: Any
+    ) -> None:
+        gate = Gate()
+        gate.is_open = is_open
         given = {spec.name: spec.default for spec in STREAM_SPECS} | changes
         given["topic"] = given["topic"] or "topic"
         self.server = Puppet()
@@ -107,7 +111,7 @@ class Rig:
             node,
             self.server,
             annotator,
-            Gate(),
+            gate,
             StreamSettings(name="s", **given),  # type: ignore[arg-type]
         )
         self.stream.apply(self.stream.settings)
@@ -338,3 +342,19 @@ def test_an_executor_that_never_ran_closes(node: LifecycleNode) -> None:
     own = OwnExecutor(node, "s")
     own.close()
     assert own.node.context.ok()
+
+
+def test_an_answer_that_cannot_be_tracked_costs_itself_only(
+    node: LifecycleNode, annotator: Annotator
+) -> None:
+    with Rig(node, annotator, is_open=True, tracker="norfair", policy="queue:9") as rig:
+        boxes = np.float32([[0, 0, 2, 2]])
+        labels = np.array(["a"], object)
+        rig.send()
+        rig.server.outputs = {"BOXES": boxes, "LABELS": labels, "CLASS_IDS": np.int32([1, 2])}
+        rig.server.finish()
+        rig.send()
+        rig.server.outputs = {"BOXES": boxes, "LABELS": labels, "CLASS_IDS": np.int32([1])}
+        assert rig.check() == {"model_error": 1}
+        assert rig.stream.statistics.snapshot().answered == 1
+        assert "cannot be published" in rig.stream.statistics.snapshot().last_error

@@ -255,7 +255,12 @@ class FrameStream:
             self._changed.notify_all()
 
     def _publish(self, answer: Answer) -> None:
-        if not self._outputs.publish(answer, self.settings):
+        try:
+            sent = self._outputs.publish(answer, self.settings)
+        except Exception as error:  # of a tracker or the middleware; the next frame may be fine
+            self._drop("model_error", conversions.unfit(answer.response, error))
+            return
+        if not sent:
             self.statistics.dropped("deactivated")
             return
         self.statistics.answered(
