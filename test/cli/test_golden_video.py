@@ -33,6 +33,7 @@ MODELS = {
     "faces_full": ("blazeface_full", "cabin"),
     "mesh": ("faces_mesh", "cabin"),
     "person": ("person_if_face", "cabin"),
+    "pixels": ("person_segmentation", "cabin"),
 }
 
 pytestmark = pytest.mark.skipif(

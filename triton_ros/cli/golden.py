@@ -8,7 +8,8 @@ A line is a frame of a stream::
       {"class_id": "cup", "score": 0.93, "box": [x, y, width, height, theta]}]}
 
 with the box's centre, in pixels and radians.  Frames are compared by stream and stamp; what was
-found, in whatever order, by class, score, angle and overlap.
+found, in whatever order, by class, score, angle and overlap.  Of a model that classes pixels, each
+class but 0 is there with the box around its pixels.
 """
 
 from __future__ import annotations

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import numpy as np
 
 from triton_ros.cli import golden
 from triton_ros.cli.bag_files import BagWriter
 from triton_ros.cli.golden import NOWHERE, Found
+from triton_ros.core.tensor import Array
 from triton_ros.ros.frame import Answer
 from triton_ros.ros.stream_outputs import StreamOutputs
 from triton_ros.ros.stream_settings import StreamSettings
@@ -64,7 +67,18 @@ def golden_answer(answer: Answer) -> golden.Answer:
     elif "classification" in answer.messages:
         results = answer.messages["classification"].results
         found += [Found(result.class_id, result.score, NOWHERE) for result in results]
+    elif "CLASS_MAP" in answer.response.outputs:
+        found += _places_of(answer.response.outputs["CLASS_MAP"])
     return golden.Answer(header.stamp_ns, header.frame_id, tuple(found))
+
+
+def _places_of(ids: Array) -> Iterator[Found]:
+    """Where each class of a map [h, w] is: the box around its pixels; 0 is the background."""
+    for class_id in np.unique(ids[ids != 0]).tolist():
+        rows, columns = np.nonzero(ids == class_id)
+        (top, bottom), (left, right) = ((int(a.min()), int(a.max()) + 1) for a in (rows, columns))
+        box = ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top, 0.0)
+        yield Found(str(class_id), 1.0, box)
 
 
 def json_row(stream: str, model: str, answer: Answer, rows: list[dict[str, Any]]) -> dict[str, Any]:
