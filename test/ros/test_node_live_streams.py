@@ -105,10 +105,11 @@ def test_frames_in_flight_are_answered_when_their_stream_goes(client: Client) ->
 def test_a_blocking_stream_answers_everything(client: Client) -> None:
     parameters = {"topic": "bag", "model": "toy", "policy": "block"}
     assert client.set({f"streams.bag.{leaf}": value for leaf, value in parameters.items()}) == [""]
-    answers = client.collect(Detection2DArray, "bag/detections")
+    # For the answers, too: they come while nobody spins here.
     keeps_all = QoSProfile(
         history=HistoryPolicy.KEEP_ALL, depth=1, reliability=ReliabilityPolicy.RELIABLE
     )
+    answers = client.collect(Detection2DArray, "bag/detections", keeps_all)
     camera = client.camera("/bag", qos=keeps_all)
     sent = [camera.send() for _ in range(200)]
     client.until(lambda: len(answers) == len(sent), "every frame is answered")
