@@ -105,15 +105,20 @@ def test_frames_in_flight_are_answered_when_their_stream_goes(client: Client) ->
 def test_a_blocking_stream_answers_everything(client: Client) -> None:
     parameters = {"topic": "bag", "model": "toy", "policy": "block"}
     assert client.set({f"streams.bag.{leaf}": value for leaf, value in parameters.items()}) == [""]
-    # For the answers, too: they come while nobody spins here.
     keeps_all = QoSProfile(
         history=HistoryPolicy.KEEP_ALL, depth=1, reliability=ReliabilityPolicy.RELIABLE
     )
     answers = client.collect(Detection2DArray, "bag/detections", keeps_all)
     camera = client.camera("/bag", qos=keeps_all)
     sent = [camera.send() for _ in range(200)]
-    client.until(lambda: len(answers) == len(sent), "every frame is answered")
-    assert stamps(answers) == sent
+    # The node's count: its answers' history is short, and nobody spins here while it sends.
+    status = client.until_status(
+        "triton_ros: stream bag", lambda _, v: v["answered"] == "200", "every frame is answered"
+    )
+    assert not [pair.key for pair in status.values if pair.key.startswith("dropped_")]
+    client.until(lambda: answers and stamps(answers)[-1] == sent[-1], "the last one is here")
+    found = stamps(answers)
+    assert found == [stamp for stamp in sent if stamp in set(found)], "in their order, each once"
     assert client.set({"streams.bag.policy": "latest"}) == [""], "and back to the usual way"
     client.until(lambda: client.node.count_subscribers("/bag"), "it subscribes anew")
     camera.close()
