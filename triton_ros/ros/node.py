@@ -6,8 +6,8 @@ unconfigured -configure-> inactive: parameters are read, the repository is opene
 the background (configure waits for them a few seconds, not longer), publishers and services are
 there.  inactive -activate-> active: the streams subscribe.  The way back releases in reverse.
 
-Whatever a transition raises is logged, kept for /diagnostics and answered as FAILURE; rclpy itself
-would swallow it.
+Whatever a transition raises is logged, kept for /diagnostics and answered as a failure; rclpy
+itself would swallow it.
 """
 
 from __future__ import annotations
@@ -44,6 +44,17 @@ STATES = {
     "error": "unconfigured",
 }
 """Where each transition leads, for /diagnostics."""
+_FAILURE = TransitionCallbackReturn.FAILURE
+FAILURES = {
+    "cleanup": (TransitionCallbackReturn.ERROR, "inactive"),
+    "shutdown": (_FAILURE, "finalized"),
+    "error": (_FAILURE, "finalized"),
+}
+"""What a failure is answered as and where it leads; others: FAILURE, and the state stays.
+
+After a cleanup that failed nothing is left that could be activated: ERROR leads through on_error to
+unconfigured.
+"""
 
 
 class TritonNode(LifecycleNode):
@@ -103,19 +114,25 @@ class TritonNode(LifecycleNode):
     def _transition(
         self, name: str, work: Callable[[], None], undo: Callable[[], None] = lambda: None
     ) -> TransitionCallbackReturn:
+        result = TransitionCallbackReturn.SUCCESS
         try:
             work()
         except Exception as error:  # rclpy would swallow it; see above
-            self._problem = f"{name}: {error}"
-            self.get_logger().error(self._problem)
-            if not isinstance(error, TritonError):
-                self.get_logger().error("".join(traceback.format_exception(error)))
+            self._tell(name, error)
+            result, self._state = FAILURES.get(name, (_FAILURE, self._state))
             undo()
-            self._reporter.report()
-            return TransitionCallbackReturn.FAILURE
-        self._problem, self._state = "", STATES[name]
+        else:
+            if name != "error":  # what led there stays to be read
+                self._problem = ""
+            self._state = STATES[name]
         self._reporter.report()
-        return TransitionCallbackReturn.SUCCESS
+        return result
+
+    def _tell(self, name: str, error: Exception) -> None:
+        self._problem = f"{name}: {error}"
+        self.get_logger().error(self._problem)
+        if not isinstance(error, TritonError):
+            self.get_logger().error("".join(traceback.format_exception(error)))
 
     def _configure(self) -> None:
         if refused := self._parameters_here.refused:
@@ -131,6 +148,7 @@ class TritonNode(LifecycleNode):
         self._model_services = ModelServices(self, server, self._streams.announce)
         self._acquired.callback(self._model_services.destroy)
         self._acquired.callback(self._streams.stop)
+        self._acquired.callback(self._bond.stop)
         self._reporter.set_period(settings.diagnostics_period_s)
         loads = startup.start_loading(server, self.get_logger(), self._streams.announce)
         startup.wait(loads, settings.configure_wait_s, self.get_logger(), self._interrupt)
@@ -146,8 +164,7 @@ class TritonNode(LifecycleNode):
             self._streams.stop()
 
     def _release(self) -> None:
-        """Everything that configure acquired, in reverse; any part of it may be missing."""
-        self._bond.stop()
+        """Everything that configure acquired, in reverse, to the end; parts may be missing."""
         try:
             self._acquired.close()
         finally:
