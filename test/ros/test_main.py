@@ -73,6 +73,23 @@ def test_a_signal_ends_it_in_every_state(
     assert segments() <= before
 
 
+def test_a_second_signal_does_not_kill_what_has_ended_well(
+    launch: Launch, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`launch` sends one to who had Ctrl-C already; here, when Python has taken its handlers."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import builtins, os, signal\n"
+        "class Late:\n"
+        "    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGINT):\n"
+        "        kill(pid, number)\n"
+        "builtins.late = Late()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    run = launch(parameters(models))
+    assert run.client.state() == "unconfigured"
+    assert run.node.stop(signal.SIGINT)[0] == 0, run.node.log
+
+
 def test_autostart_brings_it_to_active(launch: Launch, models: Path) -> None:
     run = launch(parameters(models, autostart=True))
     answers = run.client.collect(Detection2DArray, "front/detections")

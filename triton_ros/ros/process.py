@@ -24,6 +24,7 @@ from triton_ros.ros.node import MakeServer, TritonNode
 RCLError = rclpy_implementation.RCLError
 UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
 THREADS_END_S = 0.5
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_node(make_server: MakeServer, arguments: Sequence[str]) -> int:
@@ -45,6 +46,7 @@ def run_node(make_server: MakeServer, arguments: Sequence[str]) -> int:
         node.destroy_node()
         rclpy.shutdown()
     _end_process_if_stuck()
+    _ignore_signals()
     return 0
 
 
@@ -76,9 +78,17 @@ def _make_executor() -> Executor:
 
 def _interrupt_at_signals() -> Interrupt:
     interrupt = Interrupt()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, lambda *_: interrupt.set())
     return interrupt
+
+
+def _ignore_signals() -> None:
+    """Python takes its handlers away before it ends: a second signal (`launch` sends one to who had
+    Ctrl-C already) would kill what has ended well.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _spin(executor: Executor, interrupt: Interrupt) -> None:
