@@ -26,6 +26,12 @@ from launch_ros.event_handlers import OnStateTransition
 LAST_ANSWERS_S = 3.0
 """After the last frame was sent, answers may still come for so long."""
 
+RESULTS = (
+    "detections|classification|keypoints|class_map|instance_map|depth|tensors/.*"
+    "|label_info|vision_info"
+)
+"""The topics of a stream that are recorded."""
+
 
 def generate_launch_description() -> LaunchDescription:
     """What `ros2 launch triton_ros bag_replay.launch.py bag:=...` does.
@@ -47,7 +53,8 @@ def generate_launch_description() -> LaunchDescription:
     record = ExecuteProcess(
         cmd=[
             *("ros2", "bag", "record", "--use-sim-time", "--output", output, "--regex"),
-            ".*/(detections|classification|keypoints|class_map|instance_map|depth|label_info)",
+            # Of this node: the bag may have answers of another one.
+            [".*/", LaunchConfiguration("name"), f"/[^/]+/({RESULTS})"],
         ],
         output="screen",
         condition=IfCondition(NotEqualsSubstitution(output, "")),

@@ -3,7 +3,8 @@
 """Start the node and, with autostart, bring it to active.
 
 The transitions are launch's own events, which do not need the `autostart` that launch_ros has from
-Kilted on; the node's parameter `autostart` is for where nothing launches it and stays false here.
+Kilted on; the node's parameter `autostart` is for where nothing launches it and is false here,
+whatever the file says: two who start it would be in each other's way.
 """
 
 from launch import LaunchContext, LaunchDescription
@@ -65,7 +66,8 @@ def generate_launch_description() -> LaunchDescription:
 def start(context: LaunchContext) -> list:
     """The node and its two transitions, once the arguments are known."""
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
-    parameters = [LaunchConfiguration("params_file"), {"use_sim_time": use_sim_time}]
+    own = {"use_sim_time": use_sim_time, "autostart": False}
+    parameters = [LaunchConfiguration("params_file"), own]
     repositories = LaunchConfiguration("model_repository").perform(context)
     if repositories:
         parameters.append({"model_repository": repositories.split(":")})
