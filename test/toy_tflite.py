@@ -201,3 +201,22 @@ def tflite_custom(name: str) -> bytes:
     """A file with a custom operator that no runtime has."""
     tensors = [{"name": "x", "dims": (1, 4)}, {"name": "y", "dims": (1, 4)}]
     return tflite_model(tensors, [(f"custom:{name}", [0], [1], None)], [0], [1])
+
+
+def tflite_slow(turns: int = 60, width: int = 50_000) -> bytes:
+    """[1,4] -> [1,4]: so many sines of so many copies of x, and the greatest of them."""
+    wide = (width, 1, 4)
+    reducer = schema.ReducerOptionsT()
+    tensors: list[dict[str, Any]] = [
+        {"name": "x", "dims": (1, 4)},
+        {"name": "y", "dims": (1, 4)},
+        {"name": "zeros", "dims": (width, 1, 1), "data": np.zeros((width, 1, 1), np.float32)},
+        {"name": "axis", "datatype": "INT32", "dims": (1,), "data": np.int32([0])},
+        *({"name": f"t{turn}", "dims": wide} for turn in range(turns + 1)),
+    ]
+    operators = [
+        ("ADD", [0, 2], [4], schema.AddOptionsT()),
+        *(("SIN", [4 + turn], [5 + turn], None) for turn in range(turns)),
+        ("REDUCE_MAX", [4 + turns, 3], [1], reducer),
+    ]
+    return tflite_model(tensors, operators, [0], [1])
