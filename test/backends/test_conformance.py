@@ -3,29 +3,26 @@
 """One suite that every backend passes: what `core.backend` promises, on toy models.
 
 The toys of a backend are in its ``case_<name>.py``; a case whose runtime is not installed is
-skipped and says so.
+skipped and says so.  `test_conformance_served` is its other half, with a server around.
 """
 
 from __future__ import annotations
 
 import gc
-import importlib
 import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from conformance_case import Case, Made, as_pbtxt
-from toy_models import Toy, write_model
+from conformance_case import Case, Made
+from conformance_loader import CASES, Loader, Runner
 
 from triton_ros.backends.registry import BackendRegistry
-from triton_ros.core.backend import Backend, BackendModel, ModelInstance, RequestInstance
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.errors import (
     ConfigError,
@@ -35,104 +32,10 @@ from triton_ros.core.errors import (
     TritonError,
     UnsupportedError,
 )
-from triton_ros.core.model_calls import NoCalls
-from triton_ros.core.request import InferenceRequest
-from triton_ros.core.server import InferenceServer
 from triton_ros.core.tensor import DATATYPES, Array, numpy_dtype
 
-CASES: list[Case] = [
-    case
-    for path in sorted(Path(__file__).parent.glob("case_*.py"))
-    for case in importlib.import_module(path.stem).CASES
-]
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
 TIMEOUT = 60
-
-
-def _parameter(case: Case) -> Any:
-    return pytest.param(
-        case, id=case.id, marks=pytest.mark.skipif(bool(case.missing), reason=case.missing)
-    )
-
-
-@pytest.fixture(params=[_parameter(case) for case in CASES])
-def case(request: pytest.FixtureRequest) -> Case:
-    value: Case = request.param
-    return value
-
-
-@pytest.fixture
-def backend(case: Case) -> Backend:
-    return BackendRegistry().load_backend(case.backend)
-
-
-@dataclass
-class Loader:
-    """Writes a toy as version 1 of model `toy` and loads it."""
-
-    case: Case
-    backend: Backend
-    directory: Path
-
-    def write(self, made: Made) -> Path:
-        write_model(self.directory, Toy())
-        made.write(self.directory / "1")
-        return self.directory / "1"
-
-    def model(self, made: Made, **fields: Any) -> BackendModel:
-        return self.backend.load(ModelConfig("toy", **{**made.fields, **fields}), self.write(made))
-
-    def instance(self, made: Made, **fields: Any) -> Runner:
-        return Runner(self.model(made, **fields).instance(InstanceGroup(), 0))
-
-
-class Runner:
-    """An instance of either kind of the port, run with one batch at a time."""
-
-    def __init__(self, instance: ModelInstance | RequestInstance) -> None:
-        self._instance: Any = instance
-        self.finalize = instance.finalize
-
-    def execute(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Raises what the instance raises or fails the request with."""
-        if hasattr(self._instance, "execute"):
-            outputs: dict[str, Array] = self._instance.execute(inputs)
-            return outputs
-        request = _Request(inputs)
-        self._instance.execute_requests([request], NoCalls("no server here"))
-        if request.error is not None:
-            raise request.error
-        assert request.answer is not None, "no answer"
-        return request.answer
-
-
-class _Request:
-    """Core's `ExecutionRequest` of somebody who wants one response."""
-
-    id, correlation_id = "", 0
-    sequence_start = sequence_end = cancelled = False
-    outputs: tuple[str, ...] = ()
-
-    def __init__(self, inputs: Mapping[str, Array]) -> None:
-        self.inputs = inputs
-        self.parameters: dict[str, Any] = {}
-        self.answer: dict[str, Array] | None = None
-        self.error: TritonError | None = None
-
-    def respond(self, outputs: dict[str, Array], parameters: object = None) -> None:
-        self.answer = outputs
-
-    def finish(self) -> None:
-        pass
-
-    def fail(self, error: TritonError) -> None:
-        self.error = error
-
-
-@pytest.fixture
-def loader(case: Case, backend: Backend, tmp_path: Path) -> Iterator[Loader]:
-    yield Loader(case, backend, tmp_path / "toy")
-    gc.collect()
 
 
 def test_signature_has_names_datatypes_and_dims_with_the_batch(case: Case, loader: Loader) -> None:
@@ -409,79 +312,6 @@ def test_nothing_is_imported_before_it_is_asked_for(case: Case) -> None:
         f"assert {case.modules[0]!r} in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-# --- served -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def served(case: Case, tmp_path: Path) -> Iterator[Serve]:
-    """``served(made, config)``: a server that has the toy loaded, through its repository."""
-    with InferenceServer([tmp_path], BackendRegistry().load_backend) as server:
-
-        def serve(made: Made, config: str = "") -> InferenceServer:
-            text = f'backend: "{case.backend}"\n{as_pbtxt(made.fields)}\n{config}'
-            directory = write_model(tmp_path / "toy", Toy(config=text))
-            made.write(directory / "1")
-            server.load_model("toy").result(TIMEOUT)
-            return server
-
-        yield serve
-
-
-Serve = Callable[..., InferenceServer]
-TWO = "instance_group [ { count: 2 kind: KIND_CPU } ]"
-
-
-def _ask(server: InferenceServer, value: Array, name: str = "x") -> Array:
-    return server.infer(InferenceRequest("toy", {name: value}), TIMEOUT).outputs["y"]
-
-
-def test_served_it_is_completed_checked_and_accounted_for(case: Case, served: Serve) -> None:
-    server = served(case.affine(), TWO)
-    np.testing.assert_array_equal(_ask(server, X), 2 * X + 1)
-    described = server.describe("toy")
-    config = described.config
-    assert [(i.spec.name, i.spec.datatype, i.spec.dims) for i in config.input] == [
-        ("x", "FP32", (4,))
-    ]
-    assert config.max_batch_size > 1
-    assert described.instance_count == 2
-    statistics = described.statistics
-    assert statistics.inference_count == 2
-    assert sum(usage.byte_size for usage in statistics.memory_usage) > 0
-    for wrong in (X.astype(np.float64), X.reshape(4, 2), X[0]):
-        with pytest.raises(InvalidArgumentError, match="'x'"):
-            _ask(server, wrong)
-    with pytest.raises(InvalidArgumentError, match=r"'z'.*x"):
-        _ask(server, X, "z")
-    np.testing.assert_array_equal(_ask(server, -X), 1 - 2 * X)
-
-
-def test_served_it_is_exchanged_and_a_broken_file_changes_nothing(
-    case: Case, served: Serve, tmp_path: Path
-) -> None:
-    server = served(case.affine())
-    served(case.affine(3.0, 5.0))
-    np.testing.assert_array_equal(_ask(server, X), 3 * X + 5)
-    (tmp_path / "toy/1" / case.filename).write_bytes(b"\0 broken")
-    with pytest.raises(TritonError, match="toy"):
-        server.load_model("toy").result(TIMEOUT)
-    np.testing.assert_array_equal(_ask(server, X), 3 * X + 5)
-    before = case.alive()
-    server.unload_model("toy").result(TIMEOUT)
-    assert case.alive() < before
-
-
-def test_a_failing_request_is_answered_and_the_next_one_served(case: Case, served: Serve) -> None:
-    if case.failing is None:
-        pytest.skip(f"no toy of {case.id} fails")
-    server = served(case.failing())
-    good = np.array([[2]], np.int64)
-    assert _ask(server, good).tolist() == [[30.0]]
-    with pytest.raises(TritonError, match="'toy'"):
-        _ask(server, np.array([[99]], np.int64))
-    assert _ask(server, good).tolist() == [[30.0]]
 
 
 def test_others_run_while_it_computes(case: Case, loader: Loader) -> None:

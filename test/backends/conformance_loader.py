@@ -1,0 +1,89 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How the conformance suite loads a backend's toys, and runs both kinds of instance alike."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conformance_case import Case, Made
+from toy_models import Toy, write_model
+
+from triton_ros.core.backend import Backend, BackendModel, ModelInstance, RequestInstance
+from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
+from triton_ros.core.errors import TritonError
+from triton_ros.core.model_calls import NoCalls
+from triton_ros.core.tensor import Array
+
+CASES: list[Case] = [
+    case
+    for path in sorted(Path(__file__).parent.glob("case_*.py"))
+    for case in importlib.import_module(path.stem).CASES
+]
+
+
+@dataclass
+class Loader:
+    """Writes a toy as version 1 of model `toy` and loads it."""
+
+    case: Case
+    backend: Backend
+    directory: Path
+
+    def write(self, made: Made) -> Path:
+        write_model(self.directory, Toy())
+        made.write(self.directory / "1")
+        return self.directory / "1"
+
+    def model(self, made: Made, **fields: Any) -> BackendModel:
+        return self.backend.load(ModelConfig("toy", **{**made.fields, **fields}), self.write(made))
+
+    def instance(self, made: Made, **fields: Any) -> Runner:
+        return Runner(self.model(made, **fields).instance(InstanceGroup(), 0))
+
+
+class Runner:
+    """An instance of either kind of the port, run with one batch at a time."""
+
+    def __init__(self, instance: ModelInstance | RequestInstance) -> None:
+        self._instance: Any = instance
+        self.finalize = instance.finalize
+
+    def execute(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Raises what the instance raises or fails the request with."""
+        if hasattr(self._instance, "execute"):
+            outputs: dict[str, Array] = self._instance.execute(inputs)
+            return outputs
+        request = _Request(inputs)
+        self._instance.execute_requests([request], NoCalls("no server here"))
+        if request.error is not None:
+            raise request.error
+        assert request.answer is not None, "no answer"
+        return request.answer
+
+
+class _Request:
+    """Core's `ExecutionRequest` of somebody who wants one response."""
+
+    id, correlation_id = "", 0
+    sequence_start = sequence_end = cancelled = False
+    outputs: tuple[str, ...] = ()
+
+    def __init__(self, inputs: Mapping[str, Array]) -> None:
+        self.inputs = inputs
+        self.parameters: dict[str, Any] = {}
+        self.answer: dict[str, Array] | None = None
+        self.error: TritonError | None = None
+
+    def respond(self, outputs: dict[str, Array], parameters: object = None) -> None:
+        self.answer = outputs
+
+    def finish(self) -> None:
+        pass
+
+    def fail(self, error: TritonError) -> None:
+        self.error = error

@@ -1,0 +1,40 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The fixtures of the conformance suite: every test of it runs for every backend."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conformance_case import Case
+from conformance_loader import CASES, Loader
+
+from triton_ros.backends.registry import BackendRegistry
+from triton_ros.core.backend import Backend
+
+
+def _parameter(case: Case) -> Any:
+    return pytest.param(
+        case, id=case.id, marks=pytest.mark.skipif(bool(case.missing), reason=case.missing)
+    )
+
+
+@pytest.fixture(params=[_parameter(case) for case in CASES])
+def case(request: pytest.FixtureRequest) -> Case:
+    value: Case = request.param
+    return value
+
+
+@pytest.fixture
+def backend(case: Case) -> Backend:
+    return BackendRegistry().load_backend(case.backend)
+
+
+@pytest.fixture
+def loader(case: Case, backend: Backend, tmp_path: Path) -> Iterator[Loader]:
+    yield Loader(case, backend, tmp_path / "toy")
+    gc.collect()
