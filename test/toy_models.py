@@ -123,6 +123,18 @@ def onnx_slow(work: int = 1000, dims: Dims = ("N", 4)) -> bytes:
     return onnx_model(nodes, {"x": ("FP32", dims)}, {"y": ("FP32", dims)}, constants)
 
 
+def onnx_wide(elements: int) -> bytes:
+    """``y = x + 1`` for x [1,4], by way of inner tensors of so many elements."""
+    width = elements // 4
+    nodes = [
+        _node("Expand", ["x", "shape"], ["wide"]),
+        _node("Add", ["wide", "one"], ["more"]),
+        _node("ReduceMax", ["more"], ["y"], axes=[0], keepdims=1),
+    ]
+    constants = {"shape": np.array([width, 4], np.int64), "one": np.float32([1.0])}
+    return onnx_model(nodes, {"x": ("FP32", (1, 4))}, {"y": ("FP32", (1, 4))}, constants)
+
+
 def onnx_failing() -> bytes:
     """``y = [10, 20, 30, 40][x]`` for INT64 x [N,1]; an index outside -4..3 fails the whole run."""
     dims = ("N", 1)

@@ -42,10 +42,12 @@ def make_server(
 ) -> InferenceServer:
     """A server with every backend and the vision layer."""
     from triton_ros.backends.registry import BackendRegistry  # noqa: PLC0415 (see above)
+    from triton_ros.core.backend_config import parse_backend_config  # noqa: PLC0415
     from triton_ros.core.server import InferenceServer  # noqa: PLC0415
     from triton_ros.vision.processor import load_processor  # noqa: PLC0415
 
-    load_backend = BackendRegistry().load_backend
+    settings = parse_backend_config(options.backend_config if options else ())
+    load_backend = BackendRegistry(settings).load_backend
     return InferenceServer(repositories, load_backend, load_processor, options=options)
 
 

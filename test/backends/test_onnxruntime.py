@@ -18,10 +18,10 @@ import toy_models
 from onnx import helper
 from toy_models import Toy, onnx_model, write_model
 
-from triton_ros.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeModel, session_options
+from triton_ros.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeModel
+from triton_ros.backends.onnxruntime_session import session_options
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.errors import (
-    ConfigError,
     InternalError,
     InvalidArgumentError,
     UnsupportedError,
@@ -33,10 +33,6 @@ X = np.arange(8, dtype=np.float32).reshape(2, 4)
 def load(directory: Path, data: bytes, **fields: Any) -> OnnxRuntimeModel:
     write_model(directory, Toy(data))
     return OnnxRuntimeBackend().load(ModelConfig("toy", **fields), directory / "1")
-
-
-def options(**parameters: str) -> Any:
-    return session_options(onnxruntime, ModelConfig("toy", parameters=parameters))
 
 
 def test_instances_share_one_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,41 +48,6 @@ def test_instances_share_one_session(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for _ in range(3):
         model.instance(InstanceGroup(count=3), 0).execute({"x": X})
     assert len(made) == 1
-
-
-def test_by_default_one_thread_that_never_spins() -> None:
-    made = options()
-    assert (made.intra_op_num_threads, made.inter_op_num_threads) == (1, 1)
-    assert made.get_session_config_entry("session.intra_op.allow_spinning") == "0"
-    assert made.get_session_config_entry("session.inter_op.allow_spinning") == "0"
-    assert made.execution_mode == onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    assert made.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-
-
-def test_parameters_reach_the_session() -> None:
-    made = options(
-        intra_op_thread_count="3",
-        inter_op_thread_count="2",
-        execution_mode="1",
-        graph_optimization_level="-1",
-    )
-    assert (made.intra_op_num_threads, made.inter_op_num_threads) == (3, 2)
-    assert made.execution_mode == onnxruntime.ExecutionMode.ORT_PARALLEL
-    assert made.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "accepted"),
-    [
-        ("execution_mode", "2", "0, 1"),
-        ("execution_mode", "parallel", "0, 1"),
-        ("graph_optimization_level", "99", "-1, 0, 1, 2"),
-        ("inter_op_thread_count", "two", "0 or more"),
-    ],
-)
-def test_bad_parameters_name_what_is_accepted(name: str, value: str, accepted: str) -> None:
-    with pytest.raises(ConfigError, match=f"'{name}'.*{accepted}.*'{value}'"):
-        options(**{name: value})
 
 
 def test_three_threads_are_two_more_than_the_caller(tmp_path: Path) -> None:
@@ -205,8 +166,9 @@ def test_a_model_from_the_future_names_the_runtime(tmp_path: Path) -> None:
 class Gpu:
     """ONNX Runtime as it looks with a GPU; records what a session is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, starts: bool = True) -> None:
         self.providers: list[Any] = []
+        self.starts = starts
         self.__version__ = onnxruntime.__version__
 
     def __getattr__(self, name: str) -> Any:
@@ -215,9 +177,13 @@ class Gpu:
     def get_available_providers(self) -> list[str]:
         return ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
-    def InferenceSession(self, path: str, options: Any, providers: list[Any]) -> Any:
+    def InferenceSession(self, path: str, options: Any, providers: list[Any], **_: Any) -> Any:
         self.providers.append(providers)
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        cpu = ["CPUExecutionProvider"]
+        session = onnxruntime.InferenceSession(path, options, providers=cpu)
+        named = [p if isinstance(p, str) else p[0] for p in providers]
+        session.get_providers = lambda: named if self.starts else cpu
+        return session
 
 
 @pytest.mark.parametrize(
@@ -233,11 +199,23 @@ def test_kinds_choose_the_provider(tmp_path: Path, kind: InstanceKind, cuda: boo
     gpu = Gpu()
     group = InstanceGroup(kind=kind, gpus=(1,) if cuda else ())
     config = ModelConfig("toy", instance_group=(group,))
-    model = OnnxRuntimeModel(gpu, config, tmp_path / "1" / "model.onnx")
+    model = on(gpu, config, tmp_path)
     model.instance(group, 1 if cuda else 0)
     cpu = "CPUExecutionProvider"
     expected = [("CUDAExecutionProvider", {"device_id": "1"}), cpu] if cuda else [cpu]
     assert gpu.providers == [expected]
+
+
+def on(gpu: Gpu, config: ModelConfig, tmp_path: Path) -> OnnxRuntimeModel:
+    options = session_options(gpu, config)
+    return OnnxRuntimeModel(gpu, config, tmp_path / "1" / "model.onnx", options)
+
+
+def test_a_provider_that_does_not_start_is_no_silent_cpu(tmp_path: Path) -> None:
+    write_model(tmp_path, Toy(toy_models.onnx_affine()))
+    config = ModelConfig("toy", instance_group=(InstanceGroup(kind=InstanceKind.KIND_GPU),))
+    with pytest.raises(UnsupportedError, match="CUDAExecutionProvider could not be started"):
+        on(Gpu(starts=False), config, tmp_path)
 
 
 def test_kind_gpu_without_cuda_names_the_package_and_what_there_is(tmp_path: Path) -> None:

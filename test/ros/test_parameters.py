@@ -98,6 +98,11 @@ def test_refusals_name_the_parameter_the_value_and_what_is_accepted(
     ("name", "value", "reason"),
     [
         (
+            "backend_config",
+            ["onnxruntime"],
+            "backend_config 'onnxruntime': accepted are <backend>,<setting>=<value>",
+        ),
+        (
             "host_policy",
             ["cpu,cores=0"],
             "host_policy 'cpu,cores=0': accepted are <name>,cpu-cores=<first>-<last> and"

@@ -34,6 +34,7 @@ OTHERS: dict[str, tuple[Any, Any]] = {
     "rate_limit_resource": (["dsp:2", "", "mem:4:0"], ("dsp:2", "mem:4:0")),
     "cpu_thread_budget": (3, 3),
     "host_policy": (["cpu,cpu-cores=0"], ("cpu,cpu-cores=0",)),
+    "backend_config": (["tflite,a=b"], ("tflite,a=b",)),
     "cache_byte_size": (1 << 40, 1 << 40),
     "exit_timeout_secs": (5.0, 5.0),
 }

@@ -18,16 +18,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from triton_ros.backends.onnxruntime_session import (
+    OPTIMIZATION,
+    PARAMETERS,
+    SHARED_ARENA,
+    providers,
+    run_options,
+    session_options,
+    share_arena,
+)
 from triton_ros.backends.support import (
     as_text,
+    check_heeded,
     check_inputs,
-    choice_parameter,
+    check_settings,
     import_failure,
-    integer_parameter,
     model_file,
     released,
+    warn_of_unknown_parameters,
 )
 from triton_ros.core.backend import Signature
+from triton_ros.core.backend_config import EMPTY, BackendSettings
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.errors import InternalError, InvalidArgumentError, UnsupportedError
 from triton_ros.core.tensor import Array, TensorSpec
@@ -47,54 +58,51 @@ _DATATYPES = {
     "tensor(double)": "FP64",
     "tensor(string)": "BYTES",
 }
-_CPU = "CPUExecutionProvider"
-_CUDA = "CUDAExecutionProvider"
-_LEVELS = {
-    "-1": "ORT_ENABLE_BASIC",
-    "0": "ORT_ENABLE_ALL",
-    "1": "ORT_ENABLE_EXTENDED",
-    "2": "ORT_DISABLE_ALL",
-}
-"""The values that Triton gives ``optimization.graph.level`` for this backend."""
-_MODES = {"0": "ORT_SEQUENTIAL", "1": "ORT_PARALLEL"}
-_FATAL = 4
-"""Log severity: every error is raised as well, and a stream of them would flood the console."""
 
 
 class OnnxRuntimeBackend:
     """Loads ``model.onnx``.
 
     Parameters, as Triton names them: ``intra_op_thread_count`` and ``inter_op_thread_count``
-    (default 1; 0 for one a core), ``execution_mode`` (0 sequential, 1 parallel) and
-    ``graph_optimization_level`` (-1 basic, 0 all, 1 extended, 2 none).
+    (default 1; 0 for one a core), ``execution_mode`` (0 sequential, 1 parallel),
+    ``enable_mem_arena``, ``enable_mem_pattern`` (1 or 0), ``memory.enable_memory_arena_shrinkage``
+    (devices) and ONNX Runtime's own ``session.intra_op.allow_spinning`` (default 0).
+    Setting of the backend: ``shared-arena``.  Raises `ConfigError` for another.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: BackendSettings = EMPTY) -> None:
+        check_settings("onnxruntime", settings, (SHARED_ARENA,))
         try:
             import onnxruntime  # noqa: PLC0415 (lazy on purpose)
         except ImportError as error:
             raise import_failure(error, "onnxruntime", "onnxruntime") from error
         self._ort: Any = onnxruntime
+        self._shared_arena = share_arena(onnxruntime, settings)
 
     def load(self, config: ModelConfig, version_dir: Path) -> OnnxRuntimeModel:
         """See `core.backend.Backend.load`."""
+        check_heeded(config, "onnxruntime", OPTIMIZATION)
+        warn_of_unknown_parameters(config, PARAMETERS)
         path = model_file(config, version_dir, "model.onnx")
-        return OnnxRuntimeModel(self._ort, config, path)
+        options = session_options(self._ort, config, shared_arena=self._shared_arena)
+        return OnnxRuntimeModel(self._ort, config, path, options)
 
 
 class OnnxRuntimeModel:
     """One version: a session for each device that an instance asked for."""
 
-    def __init__(self, ort: Any, config: ModelConfig, path: Path) -> None:
+    def __init__(self, ort: Any, config: ModelConfig, path: Path, options: Any) -> None:
         self._ort = ort
         self._config = config
         self._path = path
         self._failures = _exceptions(ort)
-        self._options = session_options(ort, config)
-        self._sessions: dict[tuple[str, int], Any] = {}
+        self._options = options
+        self._run_options = run_options(ort, config)
+        self._sessions: dict[str, Any] = {}
+        """By the providers that they were made with."""
         groups = config.instance_group or (InstanceGroup(),)
         for group in groups:
-            self._provider(group.kind)
+            providers(config, group.kind, 0, ort.get_available_providers())
         first = self._session(groups[0].kind, groups[0].gpus[0] if groups[0].gpus else 0)
         self._signature = _signature(path, first)
 
@@ -105,54 +113,55 @@ class OnnxRuntimeModel:
     def instance(self, group: InstanceGroup, device: int) -> OnnxRuntimeInstance:
         """See `core.backend.BackendModel.instance`."""
         session = self._session(group.kind, device)
-        return OnnxRuntimeInstance(self._config.name, session, self._signature, self._failures)
+        return OnnxRuntimeInstance(
+            self._config.name, session, self._signature, self._failures, self._run_options
+        )
 
     def finalize(self) -> None:
         """See `core.backend.BackendModel.finalize`."""
         self._sessions.clear()
 
     def _session(self, kind: InstanceKind, device: int) -> Any:
-        provider = self._provider(kind)
-        key = (provider, device if provider == _CUDA else 0)
+        available = self._ort.get_available_providers()
+        wanted = providers(self._config, kind, device, available)
+        key = repr(wanted)
         if key not in self._sessions:
-            self._sessions[key] = self._make_session(*key)
+            self._sessions[key] = self._make_session(wanted)
         return self._sessions[key]
 
-    def _provider(self, kind: InstanceKind) -> str:
-        """CUDA for KIND_GPU; for KIND_AUTO and KIND_MODEL whatever there is."""
-        available = self._ort.get_available_providers()
-        if kind is InstanceKind.KIND_CPU or (
-            kind is not InstanceKind.KIND_GPU and _CUDA not in available
-        ):
-            return _CPU
-        if _CUDA not in available:
-            raise UnsupportedError(
-                f"model '{self._config.name}': KIND_GPU needs {_CUDA}, and this onnxruntime has"
-                f" only {', '.join(available)}: pip install onnxruntime-gpu in its place,"
-                " or use KIND_CPU"
-            )
-        return _CUDA
-
-    def _make_session(self, provider: str, device: int) -> Any:
-        providers: list[Any] = [_CPU]
-        if provider == _CUDA:
-            providers.insert(0, (_CUDA, {"device_id": str(device)}))
+    def _make_session(self, wanted: list[Any]) -> Any:
         try:
-            return self._ort.InferenceSession(str(self._path), self._options, providers=providers)
+            session = self._ort.InferenceSession(
+                str(self._path), self._options, providers=wanted, enable_fallback=0
+            )
         except self._failures as error:
             raise _load_error(self._ort, self._path, error) from error
+        got = session.get_providers()
+        lost = [p[0] for p in wanted[:-1] if p[0] not in got]
+        if lost:  # ONNX Runtime only warns, and would run on the CPU
+            raise UnsupportedError(
+                f"model '{self._config.name}': {', '.join(lost)} could not be started on this"
+                f" machine; the session has {', '.join(got)}"
+            )
+        return session
 
 
 class OnnxRuntimeInstance:
     """One caller of a session."""
 
     def __init__(
-        self, name: str, session: Any, signature: Signature, failures: tuple[type[Exception], ...]
+        self,
+        name: str,
+        session: Any,
+        signature: Signature,
+        failures: tuple[type[Exception], ...],
+        run_options: Any = None,
     ) -> None:
         self._name = name
         self._session = session
         self._signature = signature
         self._failures = failures
+        self._run_options = run_options
         self._outputs = [spec.name for spec in signature.outputs]
         self._texts = [spec.name for spec in signature.inputs if spec.datatype == "BYTES"]
 
@@ -163,7 +172,7 @@ class OnnxRuntimeInstance:
             raise released(self._name)
         feed = inputs if not self._texts else self._with_texts(inputs)
         try:
-            values = session.run(self._outputs, feed)
+            values = session.run(self._outputs, feed, self._run_options)
         except self._failures as error:
             check_inputs(self._signature, inputs)
             raise InternalError(f"model '{self._name}': ONNX Runtime: {error}") from error
@@ -176,21 +185,6 @@ class OnnxRuntimeInstance:
     def _with_texts(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """ONNX Runtime would turn ``b'a'`` into the text ``"b'a'"``."""
         return {k: as_text(k, v) if k in self._texts else v for k, v in inputs.items()}
-
-
-def session_options(ort: Any, config: ModelConfig) -> Any:
-    """The `SessionOptions` of a model; raises `ConfigError` for parameters it cannot use."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = integer_parameter(config, "intra_op_thread_count", 1)
-    options.inter_op_num_threads = integer_parameter(config, "inter_op_thread_count", 1)
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = _FATAL
-    mode = choice_parameter(config, "execution_mode", "0", tuple(_MODES))
-    options.execution_mode = getattr(ort.ExecutionMode, _MODES[mode])
-    level = choice_parameter(config, "graph_optimization_level", "0", tuple(_LEVELS))
-    options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[level])
-    return options
 
 
 def _exceptions(ort: Any) -> tuple[type[Exception], ...]:

@@ -10,9 +10,11 @@ bound method `load_backend` and looks nothing up.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 
 from triton_ros.core.backend import Backend
-from triton_ros.core.errors import InvalidArgumentError
+from triton_ros.core.backend_config import BackendSettings
+from triton_ros.core.errors import ConfigError, InvalidArgumentError
 
 _BACKENDS = {
     "onnxruntime": ("triton_ros.backends.onnxruntime", "OnnxRuntimeBackend"),
@@ -23,8 +25,19 @@ _BACKENDS = {
 class BackendRegistry:
     """Makes each backend once.  Usable from many threads: backends hold no state of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, BackendSettings] | None = None) -> None:
+        """`settings` are those of each backend (see `core.backend_config`).
+
+        Raises `ConfigError` for a backend that does not exist.
+        """
+        self._settings = settings or {}
         self._made: dict[str, Backend] = {}
+        for name in self._settings:
+            if name not in _BACKENDS:
+                raise ConfigError(
+                    f"backend_config: backend '{name}' does not exist; the backends are"
+                    f" {', '.join(self.names)}"
+                )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,5 +59,6 @@ class BackendRegistry:
             raise InvalidArgumentError(
                 f"backend '{name}' does not exist; the backends are {', '.join(self.names)}"
             ) from None
-        backend: Backend = getattr(importlib.import_module(module), class_name)()
+        make = getattr(importlib.import_module(module), class_name)
+        backend: Backend = make(self._settings.get(name, {}))
         return self._made.setdefault(name, backend)

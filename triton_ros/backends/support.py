@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from triton_ros.core.backend import Signature
+from triton_ros.core.backend_config import BackendSettings
+from triton_ros.core.config.config_lines import PlacedError
+from triton_ros.core.config.config_proto_scheduling import QUEUE_PARAMETERS
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import (
     ConfigError,
@@ -20,6 +25,8 @@ from triton_ros.core.errors import (
     missing_package,
 )
 from triton_ros.core.tensor import Array, TensorSpec, datatype_of
+
+_LOG = logging.getLogger(__name__)
 
 
 def import_failure(error: ImportError, backend: str, package: str) -> UnsupportedError:
@@ -59,6 +66,63 @@ def integer_parameter(config: ModelConfig, name: str, default: int) -> int:
     return value
 
 
+def check_settings(backend: str, settings: BackendSettings, accepted: tuple[str, ...] = ()) -> None:
+    """Refuse settings of the whole backend that it does not know; raises `ConfigError`."""
+    for key in settings:
+        if key not in accepted:
+            raise ConfigError(
+                f"backend_config: '{backend},{key}' is not a setting of backend {backend};"
+                f" accepted: {', '.join(accepted) or 'none'}"
+            )
+
+
+def check_heeded(
+    config: ModelConfig,
+    backend: str,
+    optimization: tuple[str, ...] = (),
+    group: tuple[str, ...] = (),
+) -> None:
+    """Refuse what this backend would not act on.
+
+    `optimization` are the fields that it heeds (or all below a field), `group` those of
+    ``profile`` and ``secondary_devices``.  Raises `ConfigError`.
+    """
+    accepted = (*optimization, "input_pinned_memory", "output_pinned_memory")
+    for name in sorted(config.optimization.stated):
+        if not any(f"{name}.".startswith(f"{heeded}.") for heeded in accepted):
+            raise PlacedError(
+                f"model '{config.name}': optimization.{name} does nothing for backend {backend};"
+                f" accepted: {', '.join(accepted)}",
+                *("optimization", *name.split(".")),
+            )
+    for index, each in enumerate(config.instance_group):
+        for name in ("profile", "secondary_devices"):
+            if getattr(each, name) and name not in group:
+                raise PlacedError(
+                    f"model '{config.name}': instance_group.{name} does nothing for backend"
+                    f" {backend}; drop it",
+                    *("instance_group", index, name),
+                )
+
+
+def warn_of_unknown_parameters(config: ModelConfig, known: Iterable[str]) -> None:
+    """Log `parameters` that nobody reads: a slip, or a setting of Triton's that this has not.
+
+    They are not refused, for a repository made for Triton has to load.
+    """
+    names = {*known, *QUEUE_PARAMETERS}
+    for name in config.parameters:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            meant = (
+                f", did you mean '{near[0]}'?" if near else f"; known: {', '.join(sorted(names))}"
+            )
+            _LOG.warning(
+                "model '%s': parameters['%s'] does nothing for backend %s%s",
+                *(config.name, name, config.backend, meant),
+            )
+
+
 def choice_parameter(
     config: ModelConfig, name: str, default: str, accepted: tuple[str, ...]
 ) -> str:
@@ -79,7 +143,8 @@ def check_inputs(signature: Signature, inputs: Mapping[str, Array]) -> None:
         missing = [n for n in names if n not in inputs]
         unknown = [n for n in inputs if n not in names]
         raise InvalidArgumentError(
-            f"inputs must be {_list(names)}; missing: {_list(missing)}; unknown: {_list(unknown)}"
+            f"inputs must be {listed(names)};"
+            f" missing: {listed(missing)}; unknown: {listed(unknown)}"
         )
     for spec in signature.inputs:
         _check_input(spec, inputs[spec.name])
@@ -125,5 +190,6 @@ def released(name: str) -> InternalError:
     return InternalError(f"model '{name}': this instance was released")
 
 
-def _list(names: list[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Names in quotes, for a message."""
     return ", ".join(f"'{name}'" for name in names) or "none"

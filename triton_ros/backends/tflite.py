@@ -28,12 +28,14 @@ import numpy as np
 from triton_ros.backends.support import (
     as_text,
     check_inputs,
+    check_settings,
     import_failure,
     integer_parameter,
     model_file,
     released,
 )
 from triton_ros.core.backend import Signature
+from triton_ros.core.backend_config import EMPTY, BackendSettings
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.errors import (
     ConfigError,
@@ -65,7 +67,8 @@ class TfliteBackend:
     outputs are those of the file's signature if it has exactly one, else those of its tensors.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: BackendSettings = EMPTY) -> None:
+        check_settings("tflite", settings)
         try:
             from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 (lazy on purpose)
         except ImportError as error:

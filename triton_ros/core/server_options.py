@@ -68,13 +68,15 @@ class ServerOptions:
     Instances then take turns (and no request runs in its caller's thread)."""
     host_policy: tuple[str, ...] = ()
     """``<name>,cpu-cores=0-3`` or ``<name>,numa-node=0``."""
+    backend_config: tuple[str, ...] = ()
+    """``<backend>,<setting>=<value>``."""
     cache_byte_size: int = 0
     """Of the response cache; 0 for none."""
     exit_timeout_secs: float = 30.0
 
     def __post_init__(self) -> None:
         _check_type("model_control_mode", self.model_control_mode, ModelControlMode)
-        for name in ("load_model", "rate_limit_resource", "host_policy"):
+        for name in ("load_model", "rate_limit_resource", "host_policy", "backend_config"):
             _check_type(name, getattr(self, name), tuple)
         if self.last_good_file is not None:
             _check_type("last_good_file", self.last_good_file, Path)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from triton_ros.core.backend_config import parse_backend_config
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.scheduling.host_policy import parse_host_policies
 from triton_ros.core.scheduling.rate_limiter import parse_resources
@@ -87,6 +88,12 @@ SERVER_SPECS = (
         parse=lambda value: parse_host_policies(entries(value)),
     ),
     Spec(
+        "backend_config",
+        [""],
+        "'<backend>,<setting>=<value>': settings of all models of a backend",
+        parse=lambda value: parse_backend_config(entries(value)),
+    ),
+    Spec(
         "cache_byte_size",
         0,
         "bytes of the response cache (for tensors, not for frames); 0: none",
@@ -109,7 +116,7 @@ def server_options(values: Mapping[str, Any]) -> ServerOptions:
     """
     given = {spec.name: values[spec.name] for spec in SERVER_SPECS}
     given["model_control_mode"] = ModelControlMode(given["model_control_mode"])
-    for name in ("rate_limit_resource", "host_policy"):
+    for name in ("rate_limit_resource", "host_policy", "backend_config"):
         given[name] = entries(given[name])
     if given["rate_limit_resource"] and not given["rate_limit"]:
         raise ConfigError(

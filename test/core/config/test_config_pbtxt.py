@@ -148,15 +148,15 @@ REFUSED = [
     ("max_batch_size: lots", 1, "Couldn't parse integer"),
     ('\nname: "other"', 2, "unexpected directory name 'm' for model 'other', directory name must"),
     (
-        "\n\noptimization {\n graph {} }",
+        "\n\noptimization {\n eager_batching: true }",
         4,
-        "'optimization.graph' is not supported by this server yet",
+        "'optimization.eager_batching' is not supported by this server yet",
     ),
     ("\ninput {\n name: 'x'\n is_shape_tensor: true }", 4, "'input.is_shape_tensor'"),
     (
-        "\ninstance_group {\n profile: '0' }",
+        "\ninput { name: 'x' data_type: TYPE_FP32 dims: 1\n is_non_linear_format_io: true }",
         3,
-        "supported here: name, kind, count, gpus, passive, host_policy, rate_limiter",
+        "supported here: name, data_type, format, dims, reshape, allow_ragged_batch, optional",
     ),
     (
         "\ninput { name: 'x' dims: 1 }",

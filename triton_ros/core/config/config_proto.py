@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from triton_ros.core.config.config_lines import PlacedError, place_of, placed
+from triton_ros.core.config.config_proto_optimization import optimization, secondary_devices
 from triton_ros.core.config.config_proto_scheduling import (
     batch_inputs,
     batch_outputs,
@@ -94,6 +95,7 @@ def _parts(message: Any, name: str) -> dict[str, Any]:
         "batch_output": batch_outputs(message),
         "response_cache": message.response_cache.enable,
         "decoupled": message.model_transaction_policy.decoupled,
+        "optimization": optimization(message),
         "model_warmup": _each("model_warmup", message.model_warmup, _warmup),
         "parameters": parameters,
     }
@@ -153,6 +155,8 @@ def _group(message: Any) -> InstanceGroup:
             tuple(Resource(r.name, r.count, getattr(r, "global")) for r in limiter.resources),
             limiter.priority,
         ),
+        tuple(message.profile),
+        secondary_devices(message),
     )
 
 

@@ -24,13 +24,16 @@ from triton_ros.core.config.scheduling_config import (
     TimeoutAction,
 )
 
+QUEUE_PARAMETERS = ("queue_when_full", "queue_delay")
+"""Ours, of a model's `parameters`."""
+
 
 def dynamic_batching(message: Any, parameters: Mapping[str, str]) -> DynamicBatching | None:
     """`ModelConfig.dynamic_batching`, with our two parameters for it."""
     batching = message.dynamic_batching
     if not message.HasField("dynamic_batching"):
-        _no_effect(parameters, "queue_when_full", "the model has no dynamic_batching")
-        _no_effect(parameters, "queue_delay", "the model has no dynamic_batching")
+        for name in QUEUE_PARAMETERS:
+            _no_effect(parameters, name, "the model has no dynamic_batching")
         return None
     with placed("dynamic_batching"):
         levels = {}

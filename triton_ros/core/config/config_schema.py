@@ -37,8 +37,13 @@ _FIELDS = {
     "output.reshape": "shape",
     "batch_input": "kind target_name data_type source_input",
     "batch_output": "target_name kind source_input",
+    "optimization": ("graph cuda execution_accelerators input_pinned_memory output_pinned_memory"),
+    "optimization.graph": "level",
+    "optimization.cuda": "graphs busy_wait_events",
+    "optimization.execution_accelerators": "gpu_execution_accelerator cpu_execution_accelerator",
+    "optimization.execution_accelerators.gpu_execution_accelerator": "name parameters",
+    "optimization.execution_accelerators.cpu_execution_accelerator": "name parameters",
     # of a GPU's memory: true or false, on a CPU there is none, in Triton neither
-    "optimization": "input_pinned_memory output_pinned_memory",
     "optimization.input_pinned_memory": "enable",
     "optimization.output_pinned_memory": "enable",
     "dynamic_batching": (
@@ -66,7 +71,10 @@ _FIELDS = {
     "sequence_batching.state.initial_state": "data_type dims zero_data data_file name",
     "ensemble_scheduling": "step max_inflight_requests",
     "ensemble_scheduling.step": "model_name model_version input_map output_map",
-    "instance_group": "name kind count gpus passive host_policy rate_limiter",
+    "instance_group": (
+        "name kind count gpus passive host_policy rate_limiter profile secondary_devices"
+    ),
+    "instance_group.secondary_devices": "kind device_id",
     "instance_group.rate_limiter": "resources priority",
     "instance_group.rate_limiter.resources": "name global count",
     "parameters": "string_value",

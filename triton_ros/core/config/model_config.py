@@ -15,6 +15,7 @@ from enum import Enum
 
 from triton_ros.core.config.config_rules import check_config
 from triton_ros.core.config.config_shapes import check_dims, check_reshape
+from triton_ros.core.config.optimization_config import Optimization, SecondaryDevice
 from triton_ros.core.config.scheduling_config import (
     BatchInput,
     BatchOutput,
@@ -87,6 +88,9 @@ class InstanceGroup:
     """Its instances are made and warmed up, but get no requests."""
     host_policy: str = ""
     rate_limiter: RateLimiterConfig = field(default_factory=RateLimiterConfig)
+    profile: tuple[str, ...] = ()
+    """Names of TensorRT's optimization profiles to use."""
+    secondary_devices: tuple[SecondaryDevice, ...] = ()
 
     def __post_init__(self) -> None:
         if self.count < 0:
@@ -180,6 +184,7 @@ class ModelConfig:
     """`response_cache.enable`."""
     decoupled: bool = False
     """`model_transaction_policy.decoupled`: a request gets any number of responses."""
+    optimization: Optimization = field(default_factory=Optimization)
     model_warmup: tuple[WarmupSample, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     stated: frozenset[str] = frozenset()
