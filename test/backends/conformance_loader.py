@@ -72,6 +72,8 @@ class _Request:
     id, correlation_id = "", 0
     sequence_start = sequence_end = cancelled = False
     outputs: tuple[str, ...] = ()
+    cancellation = deadline_ns = remaining_ns = None
+    priority = timeout_us = 0
 
     def __init__(self, inputs: Mapping[str, Array]) -> None:
         self.inputs = inputs

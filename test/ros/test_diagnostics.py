@@ -259,3 +259,5 @@ def test_memory_and_cache_are_told_where_they_are_known() -> None:
     assert found["loaded_in_s"] == 1.5
     model = ModelDescription("m", 1, ModelConfig("m"), interface, (), (), {}, 1, 0, Statistics())
     assert not {name for name in counters(model) if name.startswith(("memory", "cache"))}
+    assert not {name for name in counters(model) if name.startswith("backend_")}
+    assert counters(replace(model, counters={"retries": 2}))["backend_retries"] == 2

@@ -13,11 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.errors import TritonError
-from triton_ros.core.request import Done, InferenceRequest, InferenceResponse, Parameter
+from triton_ros.core.request import (
+    Cancellation,
+    Done,
+    InferenceRequest,
+    InferenceResponse,
+    Parameter,
+)
 from triton_ros.core.tensor import Array, TensorSpec
 
 
@@ -33,6 +39,8 @@ class Signature:
     outputs: tuple[TensorSpec, ...]
     batchable: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
+    max_batch_size: int = 0
+    """The most rows that the model takes, where it says so; 0 where it does not."""
 
 
 class ModelInstance(Protocol):
@@ -87,6 +95,27 @@ class ExecutionRequest(Protocol):
 
     @property
     def cancelled(self) -> bool: ...
+
+    @property
+    def cancellation(self) -> Cancellation | None:
+        """What to watch, for who waits elsewhere and wants to be woken."""
+        ...
+
+    @property
+    def priority(self) -> int: ...
+
+    @property
+    def timeout_us(self) -> int: ...
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """On the server's clock: to hand on to a called model."""
+        ...
+
+    @property
+    def remaining_ns(self) -> int | None:
+        """Until `deadline_ns`, for who waits by another clock; None for no deadline."""
+        ...
 
     def respond(
         self, outputs: dict[str, Array], parameters: Mapping[str, Parameter] | None = None
@@ -152,6 +181,29 @@ class BackendModel(Protocol):
 
     def finalize(self) -> None:
         """Release the weights; called once, after every instance was finalized."""
+        ...
+
+
+@runtime_checkable
+class ReportsProblem(Protocol):
+    """A `BackendModel` may have this, too."""
+
+    @property
+    def problem(self) -> str:
+        """Why its requests cannot be answered now, in words; empty while they can.
+
+        Asked often, from any thread and under locks: it neither blocks nor calls the server.
+        """
+        ...
+
+
+@runtime_checkable
+class ReportsCounters(Protocol):
+    """A `BackendModel` may have this, too."""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What it counts beyond core's statistics, since it was loaded; for diagnostics."""
         ...
 
 

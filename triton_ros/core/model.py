@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from triton_ros.core.backend import BackendModel
+from triton_ros.core.backend import BackendModel, ReportsCounters, ReportsProblem
 from triton_ros.core.booking import Booking, Finish, Outputs, wanted
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import CancelledError, InternalError, TritonError, UnsupportedError
@@ -80,6 +80,16 @@ class Model(Protocol):
 
     @property
     def pending(self) -> int: ...
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot answer now, although it is loaded; empty while it can."""
+        ...
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What its backend counts beyond the statistics."""
+        ...
 
     def infer_now(self, request: InferenceRequest) -> InferenceResponse | None:
         """The answer, computed in this thread without a queue; None where `submit` is needed.
@@ -171,6 +181,16 @@ class BackedModel:
     @property
     def pending(self) -> int:
         return self._scheduler.pending
+
+    @property
+    def problem(self) -> str:
+        model = self.instances.backend_model
+        return model.problem if isinstance(model, ReportsProblem) else ""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        model = self.instances.backend_model
+        return model.counters if isinstance(model, ReportsCounters) else {}
 
     def infer_now(self, request: InferenceRequest) -> InferenceResponse | None:
         if not self._direct or not self._is_plain(request):

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -80,6 +80,8 @@ class ModelDescription:
     instance_count: int
     pending: int
     statistics: Statistics
+    counters: Mapping[str, int] = field(default_factory=dict)
+    """What its backend counts beyond the statistics."""
 
 
 @contextmanager
@@ -317,6 +319,7 @@ class InferenceServer:
                 model.instance_count,
                 model.pending,
                 model.statistics.snapshot(),
+                model.counters,
             )
         finally:
             self._lifecycle.release(model)

@@ -133,6 +133,7 @@ def counters(model: ModelDescription) -> dict[str, object]:
     values |= {f"failures_{why.value.lower()}": n for why, n in counted.failures.items()}
     values |= {f"memory_{m.kind.lower()}_{m.id}_bytes": m.byte_size for m in counted.memory_usage}
     values |= {f"batches_of_{size}": count for size, count in counted.batch_sizes.items()}
+    values |= {f"backend_{name}": count for name, count in model.counters.items()}
     return values
 
 

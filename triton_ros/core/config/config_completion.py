@@ -53,7 +53,7 @@ def complete(
     max_batch_size, batching = config.max_batch_size, config.dynamic_batching
     if auto_complete and "max_batch_size" not in config.stated:
         fits = _batch_fits(config, signature)
-        max_batch_size = default_max_batch_size if fits else 0
+        max_batch_size = (signature.max_batch_size or default_max_batch_size) if fits else 0
         free = not (batching or config.sequence_batching)
         if add_dynamic_batching and max_batch_size > 1 and free:
             batching = DynamicBatching()

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from triton_ros.core.control.model_state import Event, IndexEntry, ModelState, transition
 from triton_ros.core.errors import NotFoundError, TritonError, UnavailableError
-
-_STEPS = "a model of its steps is not ready"
 
 
 @dataclass(slots=True)
@@ -66,8 +64,10 @@ class ModelIndex:
                 f"Request for model '{name}'{at} is not at ready state: {reason}"
             )
 
-    def rows(self, name: str, usable: bool, seconds: float | None) -> list[IndexEntry]:
-        """One row a version; `usable` is False for an ensemble whose steps are not ready."""
+    def rows(
+        self, name: str, problems: Mapping[int, str], seconds: float | None
+    ) -> list[IndexEntry]:
+        """One row a version; `problems` are those of versions that serve and cannot answer."""
         with self._lock:
             known = {v: (s.state, s.reason) for v, s in self._status.get(name, {}).items()}
             news = self._news.get(name, "")
@@ -76,7 +76,7 @@ class ModelIndex:
             return [IndexEntry(name, None, state, news, seconds)]
         return [
             IndexEntry(name, version, state, news or reason, seconds)
-            if usable or state is not ModelState.READY
-            else IndexEntry(name, version, ModelState.UNAVAILABLE, _STEPS, seconds)
+            if state is not ModelState.READY or version not in problems
+            else IndexEntry(name, version, ModelState.UNAVAILABLE, problems[version], seconds)
             for version, (state, reason) in sorted(known.items())
         ]

@@ -115,15 +115,26 @@ class ModelLeases:
             return dict(found)
 
     def ready(self, name: str, version: int = -1) -> bool:
-        """Whether a version serves (of an ensemble: and all its steps' models)."""
+        """Whether a version can answer (of an ensemble: and all its steps' models)."""
         with self._lock:
             versions = self._serving.get(name)
             if not versions:
                 return False
             model = versions.get(max(versions) if version == -1 else version)
-            return model is not None and all(
-                self.ready(step.model_name, step.model_version) for step in model.config.ensemble
-            )
+            return model is not None and not self.problem(model)
+
+    def problem(self, model: Model) -> str:
+        """Why a version that serves cannot answer now; empty while it can."""
+        steps = model.config.ensemble
+        if not all(self.ready(step.model_name, step.model_version) for step in steps):
+            return "a model of its steps is not ready"
+        return model.problem
+
+    def problems(self, name: str) -> dict[int, str]:
+        """The versions of a model that serve and cannot answer, and why."""
+        with self._lock:
+            found = {v: self.problem(model) for v, model in self._serving.get(name, {}).items()}
+            return {version: problem for version, problem in found.items() if problem}
 
     def ensembles_with(self, name: str) -> list[Model]:
         """The ensembles that serve and have a model as a step."""

@@ -170,7 +170,6 @@ class ModelLifecycle:
 
     def _rows(self, name: str) -> list[IndexEntry]:
         progress = self._progress.of(name)
-        usable = self._leases.ready(name)
         return self._exchange.index.rows(
-            name, usable, progress.seconds if progress.loading else None
+            name, self._leases.problems(name), progress.seconds if progress.loading else None
         )

@@ -93,6 +93,15 @@ class EnsembleModel:
         return sum(len(gate) for gate in self._host.gates)
 
     @property
+    def problem(self) -> str:
+        """Its steps' problems are looked for where they are held together."""
+        return ""
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        return {}
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Those of the last step that names an output of the ensemble by classes."""
         return self._names({"CLASS_IDS", "LABELS", "CLASS_MAP"}, lambda model: model.labels)

@@ -29,7 +29,13 @@ from triton_ros.core.errors import CancelledError, InternalError, TritonError
 from triton_ros.core.execution.batch_tensors import BatchPlan
 from triton_ros.core.execution.payload import Item, bad_input, finished, gap, own_inputs
 from triton_ros.core.model_calls import NoCalls
-from triton_ros.core.request import Caller, InferenceRequest, Parameter, Timing
+from triton_ros.core.request import (
+    Caller,
+    Cancellation,
+    InferenceRequest,
+    Parameter,
+    Timing,
+)
 from triton_ros.core.scheduling.rate_limiter import Grant
 from triton_ros.core.telemetry.statistics import StatisticsCollector
 from triton_ros.core.tensor import Array
@@ -129,6 +135,27 @@ class RunningRequest:
     def cancelled(self) -> bool:
         cancellation = self._request.cancellation
         return cancellation is not None and cancellation.cancelled
+
+    @property
+    def cancellation(self) -> Cancellation | None:
+        return self._request.cancellation
+
+    @property
+    def priority(self) -> int:
+        return self._request.priority
+
+    @property
+    def timeout_us(self) -> int:
+        return self._request.timeout_us
+
+    @property
+    def deadline_ns(self) -> int | None:
+        return self._request.deadline_ns
+
+    @property
+    def remaining_ns(self) -> int | None:
+        deadline = self._request.deadline_ns
+        return None if deadline is None else deadline - self._run.clock()
 
     # how it is answered ----------------------------------------------------------------------
 
