@@ -41,6 +41,7 @@ setup(
         "config": ["protobuf", "tritonclient"],
         "onnxruntime": ["onnxruntime"],
         "tflite": ["ai-edge-litert"],
+        "openvino": ["openvino"],
         "gpu": ["tensorrt", "pycuda"],
         "tracking": ["norfair-enough"],
         "replay": ["rosbags", "tqdm"],

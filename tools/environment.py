@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make env`: the virtual environment of this checkout, from nothing or brought up to date.
 
+``environment.py frameworks`` (`make frameworks`) adds the optional runtimes that are large.
+
 Two kinds of machine.  On a *bare* one, ROS 2 comes from PyPI wheels, pinned in `requirements/`.
 Where ROS 2 is *sourced* (rclpy imports with `python3` and AMENT_PREFIX_PATH is set), the
 environment sits on top of it and no ROS package is installed.  `vision_msgs` is in no registry:
@@ -36,6 +38,7 @@ WHEEL_PYTHON = (3, 11)
 ROS_FILES = ("ros.txt", "ros_build.txt")
 BARE_FILES = ("runtime.txt", "dev.txt")
 SOURCED_FILES = ("sourced.txt",)
+FRAMEWORK_FILES = ("frameworks.txt",)
 
 
 class SetupError(Exception):
@@ -57,7 +60,10 @@ def main() -> int:
     (CHECKOUT / "build").mkdir(exist_ok=True)
     try:
         with _only_one():
-            steps = _run_steps(find_base())
+            base = find_base()
+            steps = _run_steps(base)
+            if "frameworks" in sys.argv[1:]:
+                steps += _frameworks(base)
     except SetupError as error:
         print(f"make env: {error}", file=sys.stderr)
         return 1
@@ -92,6 +98,11 @@ def _run_steps(base: Base) -> int:
     sources = (CHECKOUT / name for name in ("setup.py", "setup.cfg", "package.xml"))
     done += _step("triton_ros", _contents(sources), "triton_ros, editable", _install_package)
     return done
+
+
+def _frameworks(base: Base) -> int:
+    made_from = _requirements(FRAMEWORK_FILES)
+    return _step("frameworks", made_from, "frameworks", lambda: _install(base, FRAMEWORK_FILES))
 
 
 # --- Which Python, which ROS ---------------------------------------------------------------------

@@ -78,6 +78,8 @@ class Case:
     """``y = [10, 20, 30, 40][x]`` for INT64 x [N,1]; any other index fails the execution."""
     datatypes: Sequence[str] = DATATYPES
     """Those that it serves; the others are refused."""
+    computed_as: Mapping[str, str] = field(default_factory=dict)
+    """Datatypes that the runtime computes in a narrower one: larger values are lost."""
     strings_are_text: bool = True
     """Its BYTES are UTF-8 only."""
     has_bf16: bool = True

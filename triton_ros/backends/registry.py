@@ -18,6 +18,7 @@ from triton_ros.core.errors import ConfigError, InvalidArgumentError
 
 _BACKENDS = {
     "onnxruntime": ("triton_ros.backends.onnxruntime", "OnnxRuntimeBackend"),
+    "openvino": ("triton_ros.backends.openvino", "OpenVinoBackend"),
     "tflite": ("triton_ros.backends.tflite", "TfliteBackend"),
 }
 

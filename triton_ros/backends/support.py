@@ -36,10 +36,12 @@ def import_failure(error: ImportError, backend: str, package: str) -> Unsupporte
     return UnsupportedError(f"the {backend} backend cannot import '{package}': {error}")
 
 
-def model_file(config: ModelConfig, version_dir: Path, default: str) -> Path:
-    """Where the version's file is; raises `NotFoundError` when it is not there."""
+def model_file(
+    config: ModelConfig, version_dir: Path, default: str, *, directory: bool = False
+) -> Path:
+    """Where the version's file (or, for some, directory) is; raises `NotFoundError` otherwise."""
     path = version_dir / (config.default_model_filename or default)
-    if path.is_file():
+    if path.is_file() or (directory and path.is_dir()):
         return path
     found = sorted(p.name for p in version_dir.iterdir()) if version_dir.is_dir() else []
     raise NotFoundError(

@@ -8,8 +8,8 @@ process).  Inputs are copied into the interpreter's buffers and outputs out of t
 
 **Batches have to be tried out.**  Few TFLite files say that their first dim is variable, and any
 of them lets itself be resized; but a Reshape with the batch baked in then answers one image whose
-rows are a mixture.  `load` therefore runs two random elements one by one and as a batch of two:
-only when the rows are equal is the model batchable, and its first dims become -1.  A model whose
+rows are a mixture.  `load` therefore tries it out (`batch_trial`): only when the rows are those of
+single runs is the model batchable, and its first dims become -1.  A model whose
 configuration states ``max_batch_size: 0`` is spared the trial.
 
 Another shape than last time means a new plan of the buffers (0.1 ms for a 1-ms detector), so the
@@ -19,12 +19,13 @@ shape is kept until a request has another.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from triton_ros.backends.batch_trial import rows_are_independent
 from triton_ros.backends.support import (
     as_text,
     check_inputs,
@@ -41,7 +42,6 @@ from triton_ros.core.errors import (
     ConfigError,
     InternalError,
     InvalidArgumentError,
-    TritonError,
     UnsupportedError,
 )
 from triton_ros.core.tensor import Array, TensorSpec, datatype_of
@@ -141,7 +141,8 @@ class TfliteModel:
         batchable = wanted and all(binding.shape[:1] == (1,) for binding in bindings)
         if batchable:
             trial = TfliteInstance(self._name, made, None, self._inputs, self._outputs)
-            batchable = _rows_are_independent(trial, self._inputs)
+            own = [replace(binding.spec, dims=binding.shape) for binding in self._inputs]
+            batchable = rows_are_independent(trial.execute, own)
         return Signature(
             inputs=_specs(self._inputs, any_batch=batchable),
             outputs=_specs(self._outputs, any_batch=batchable),
@@ -255,42 +256,3 @@ def _specs(bindings: tuple[_Binding, ...], *, any_batch: bool) -> tuple[TensorSp
     if not any_batch:
         return tuple(b.spec for b in bindings)
     return tuple(TensorSpec(b.spec.name, b.spec.datatype, (-1, *b.spec.dims[1:])) for b in bindings)
-
-
-def _rows_are_independent(trial: TfliteInstance, inputs: tuple[_Binding, ...]) -> bool:
-    """Whether a batch of two random elements answers the same rows as each alone."""
-    random = np.random.default_rng(0)
-    singles = [{b.spec.name: _random_value(b, random) for b in inputs} for _ in range(2)]
-    both = {name: np.concatenate([one[name] for one in singles]) for name in singles[0]}
-    try:
-        alone = [trial.execute(one) for one in singles]
-        together = trial.execute(both)
-    except TritonError:
-        return False
-    return all(
-        _same(np.concatenate([one[name] for one in alone]), rows) for name, rows in together.items()
-    )
-
-
-def _random_value(binding: _Binding, random: np.random.Generator) -> Array:
-    """Any pixel, but small integers: an index into a table must stay inside it."""
-    dtype = binding.spec.dtype
-    if dtype.kind == "O":
-        return random.integers(0, 9, binding.shape).astype("U1").astype(np.object_)
-    if dtype.kind == "f":
-        return random.uniform(-1.0, 1.0, binding.shape).astype(dtype)
-    high = 256 if dtype.itemsize == 1 and dtype.kind != "b" else 2
-    return random.integers(0, high, binding.shape).astype(dtype)
-
-
-def _same(expected: Array, got: Array) -> bool:
-    """Equal up to another order of summation; a quantised number may differ by one step."""
-    if expected.shape != got.shape:
-        return False
-    if expected.dtype.kind in "Ob":
-        return bool((expected == got).all())
-    wide = expected.astype(np.float64)
-    exact = expected.dtype.kind in "iu"
-    scale = float(np.abs(wide).max(initial=0.0))
-    tolerance = 1.0 if exact else 1e-3 * scale + 1e-6
-    return bool(np.allclose(got.astype(np.float64), wide, rtol=0.0, atol=tolerance, equal_nan=True))

@@ -25,7 +25,14 @@ from triton_ros.core.scheduling.host_policy import HostPolicies, HostPolicy, pol
 CPU_THREADS = "cpu_threads"
 """The resource of the CPU thread budget."""
 
-_THREAD_PARAMETERS = ("intra_op_thread_count", "num_threads")
+_THREAD_PARAMETERS = (
+    "intra_op_thread_count",
+    "num_threads",
+    "INFERENCE_NUM_THREADS",
+    "INTRA_OP_THREAD_COUNT",
+    "TF_NUM_INTRA_THREADS",
+)
+"""As the backends call them."""
 _PROC = Path("/proc/driver/nvidia/gpus")
 _JETSON = (Path("/dev/nvhost-gpu"), Path("/dev/nvgpu"))
 
