@@ -40,6 +40,7 @@ setup(
     extras_require={
         "config": ["protobuf", "tritonclient"],
         "onnxruntime": ["onnxruntime"],
+        "kserve": ["grpcio", "protobuf", "tritonclient"],
         "tflite": ["ai-edge-litert"],
         "openvino": ["openvino"],
         "gpu": ["tensorrt", "pycuda"],
