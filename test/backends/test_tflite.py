@@ -93,13 +93,13 @@ def test_num_threads_reaches_the_interpreter(
 ) -> None:
     backend = TfliteBackend()
     seen = []
-    original = backend._interpreter
+    original = backend._litert.Interpreter
 
     def recording(**kwargs: Any) -> Any:
         seen.append(kwargs["num_threads"])
         return original(**kwargs)
 
-    monkeypatch.setattr(backend, "_interpreter", recording)
+    monkeypatch.setattr(backend._litert, "Interpreter", recording)
     write_model(tmp_path, Toy(toy_tflite.tflite_affine(), filename="model.tflite"))
     backend.load(ModelConfig("toy"), tmp_path / "1")
     backend.load(ModelConfig("toy", parameters={"num_threads": "2"}), tmp_path / "1")

@@ -28,13 +28,16 @@ import numpy as np
 from triton_ros.backends.batch_trial import rows_are_independent
 from triton_ros.backends.support import (
     as_text,
+    check_heeded,
     check_inputs,
     check_settings,
     import_failure,
     integer_parameter,
     model_file,
     released,
+    warn_of_unknown_parameters,
 )
+from triton_ros.backends.tflite_delegates import OPTIMIZATION, PARAMETERS, Delegates, delegates
 from triton_ros.core.backend import Signature
 from triton_ros.core.backend_config import EMPTY, BackendSettings
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
@@ -63,29 +66,34 @@ class _Binding:
 class TfliteBackend:
     """Loads ``model.tflite``.
 
-    Parameter ``num_threads`` (default 1): threads of one instance.  The names of inputs and
-    outputs are those of the file's signature if it has exactly one, else those of its tensors.
+    Parameters: ``num_threads`` of one instance (default 1), ``xnnpack`` (1; 0 for LiteRT's plain
+    kernels); other delegates are `execution_accelerators` (see `tflite_delegates`).  The names of
+    inputs and outputs are those of the file's signature if it has exactly one, else those of its
+    tensors.
     """
 
     def __init__(self, settings: BackendSettings = EMPTY) -> None:
         check_settings("tflite", settings)
         try:
-            from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 (lazy on purpose)
+            from ai_edge_litert import interpreter  # noqa: PLC0415 (lazy on purpose)
         except ImportError as error:
             raise import_failure(error, "tflite", "ai-edge-litert") from error
-        self._interpreter: Any = Interpreter
+        self._litert: Any = interpreter
 
     def load(self, config: ModelConfig, version_dir: Path) -> TfliteModel:
         """See `core.backend.Backend.load`."""
+        check_heeded(config, "tflite", OPTIMIZATION)
+        warn_of_unknown_parameters(config, PARAMETERS)
         path = model_file(config, version_dir, "model.tflite")
-        return TfliteModel(self._interpreter, config, path)
+        return TfliteModel(self._litert, config, path, delegates(config, version_dir))
 
 
 class TfliteModel:
     """One version: the file's bytes and what was found out about them."""
 
-    def __init__(self, interpreter: Any, config: ModelConfig, path: Path) -> None:
-        self._interpreter = interpreter
+    def __init__(self, litert: Any, config: ModelConfig, path: Path, wanted: Delegates) -> None:
+        self._litert = litert
+        self._delegates = wanted
         self._name = config.name
         self._path = path
         self._threads = integer_parameter(config, "num_threads", 1)
@@ -121,7 +129,11 @@ class TfliteModel:
         if not self._data:
             raise InvalidArgumentError(f"{self._path} is not a valid TFLite model: it is empty")
         try:
-            made = self._interpreter(model_content=self._data, num_threads=self._threads)
+            made = self._litert.Interpreter(
+                model_content=self._data,
+                num_threads=self._threads,
+                **self._delegates.arguments(self._name, self._litert),
+            )
             made.allocate_tensors()
         except _FAILURES as error:
             raise InvalidArgumentError(f"{self._path}: LiteRT refuses it: {error}") from error
