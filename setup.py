@@ -43,6 +43,8 @@ setup(
         "kserve": ["grpcio", "protobuf", "tritonclient"],
         "tflite": ["ai-edge-litert"],
         "openvino": ["openvino"],
+        "tensorflow": ["tensorflow"],
+        "pytorch": ["torch"],
         "gpu": ["tensorrt", "pycuda"],
         "tracking": ["norfair-enough"],
         "replay": ["rosbags", "tqdm"],

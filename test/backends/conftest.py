@@ -29,9 +29,21 @@ def case(request: pytest.FixtureRequest) -> Case:
     return value
 
 
+@pytest.fixture(scope="session")
+def imported() -> set[str]:
+    """The backends whose runtime has been imported."""
+    return set()
+
+
 @pytest.fixture
-def backend(case: Case) -> Backend:
-    return BackendRegistry().load_backend(case.backend)
+def backend(case: Case, imported: set[str]) -> Backend:
+    """What its runtime brings along stays: every collection would walk a million objects."""
+    made = BackendRegistry().load_backend(case.backend)
+    if case.backend not in imported:
+        imported.add(case.backend)
+        gc.collect()
+        gc.freeze()
+    return made
 
 
 @pytest.fixture

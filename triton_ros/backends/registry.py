@@ -19,6 +19,7 @@ from triton_ros.core.errors import ConfigError, InvalidArgumentError
 _BACKENDS = {
     "onnxruntime": ("triton_ros.backends.onnxruntime", "OnnxRuntimeBackend"),
     "openvino": ("triton_ros.backends.openvino", "OpenVinoBackend"),
+    "pytorch": ("triton_ros.backends.pytorch", "PyTorchBackend"),
     "tflite": ("triton_ros.backends.tflite", "TfliteBackend"),
 }
 

@@ -37,15 +37,20 @@ def import_failure(error: ImportError, backend: str, package: str) -> Unsupporte
 
 
 def model_file(
-    config: ModelConfig, version_dir: Path, default: str, *, directory: bool = False
+    config: ModelConfig, version_dir: Path, *defaults: str, directory: bool = False
 ) -> Path:
-    """Where the version's file (or, for some, directory) is; raises `NotFoundError` otherwise."""
-    path = version_dir / (config.default_model_filename or default)
-    if path.is_file() or (directory and path.is_dir()):
-        return path
+    """Where the version's file (or, for some, directory) is; raises `NotFoundError` otherwise.
+
+    It is the first of `defaults` that is there, unless the configuration names another.
+    """
+    names = (config.default_model_filename,) if config.default_model_filename else defaults
+    for path in (version_dir / name for name in names):
+        if path.is_file() or (directory and path.is_dir()):
+            return path
     found = sorted(p.name for p in version_dir.iterdir()) if version_dir.is_dir() else []
+    missing = " and ".join(f"{version_dir / name} does not exist" for name in names)
     raise NotFoundError(
-        f"model '{config.name}': {path} does not exist"
+        f"model '{config.name}': {missing}"
         f" (the version directory holds: {', '.join(found) or 'nothing'});"
         " default_model_filename names another file"
     )

@@ -203,6 +203,8 @@ def test_rate_limits_count_only_if_they_are_switched_on(
     [
         ({}, 1),
         ({"intra_op_thread_count": "3"}, 3),
+        ({"INTRA_OP_THREAD_COUNT": "3"}, 3),
+        ({"TF_NUM_INTRA_THREADS": "3"}, 3),
         ({"num_threads": "0"}, 1),
         ({"num_threads": "x"}, 1),
     ],
