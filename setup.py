@@ -27,6 +27,13 @@ setup(
     author_email="maintainers@triton-ros.example",
     license="Apache-2.0",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    # The host of C backends is compiled where it is used, and so are its examples.
+    package_data={
+        NAME: [
+            f"backends/shared_library/{files}"
+            for files in ("native/*.[ch]", "native/include/triton/core/*.h", "examples/*.c")
+        ]
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),
@@ -51,5 +58,5 @@ setup(
     },
     python_requires=">=3.10",
     entry_points={"console_scripts": [f"{NAME} = {NAME}.main:main"]},
-    zip_safe=True,
+    zip_safe=False,
 )

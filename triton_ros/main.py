@@ -44,11 +44,16 @@ def make_server(
     from triton_ros.backends.registry import BackendRegistry  # noqa: PLC0415 (see above)
     from triton_ros.core.backend_config import parse_backend_config  # noqa: PLC0415
     from triton_ros.core.server import InferenceServer  # noqa: PLC0415
+    from triton_ros.core.server_options import ServerOptions  # noqa: PLC0415
     from triton_ros.vision.processor import load_processor  # noqa: PLC0415
 
-    settings = parse_backend_config(options.backend_config if options else ())
-    load_backend = BackendRegistry(settings).load_backend
-    return InferenceServer(repositories, load_backend, load_processor, options=options)
+    options = options or ServerOptions()
+    registry = BackendRegistry(
+        parse_backend_config(options.backend_config),
+        options.backend_directory,
+        not options.disable_auto_complete_config,
+    )
+    return InferenceServer(repositories, registry.load_backend, load_processor, options=options)
 
 
 def tune_process() -> None:

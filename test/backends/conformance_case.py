@@ -86,6 +86,8 @@ class Case:
     """Its files can say BF16, which nobody serves."""
     checks_inputs: bool = True
     """Also without a server, which has checked them already."""
+    names_its_file: bool = True
+    """`default_model_filename` names `filename`; else nothing does."""
     thread_parameter: str = ""
     refuses_gpu: bool = True
     """Says itself that there is no GPU (where core does not know)."""

@@ -243,6 +243,7 @@ def test_a_corrupted_file_is_refused_by_name(case: Case, loader: Loader, damage:
 
 
 def test_a_missing_file_is_named_with_what_is_there(case: Case, loader: Loader) -> None:
+    _needs_a_named_file(case)
     fields = case.affine().fields
     version_dir = loader.write(Made({"weights.bin": b""}))
     name = Path(case.filename).parts[0]
@@ -252,7 +253,13 @@ def test_a_missing_file_is_named_with_what_is_there(case: Case, loader: Loader) 
         loader.backend.load(ModelConfig("toy", **fields), version_dir.with_name("2"))
 
 
+def _needs_a_named_file(case: Case) -> None:
+    if not case.names_its_file:
+        pytest.skip(f"{case.id} has no model file of a name of its own")
+
+
 def test_default_model_filename_names_another_file(case: Case, loader: Loader) -> None:
+    _needs_a_named_file(case)
     made = case.affine()
     name = Path(case.filename).parts[0]
     other = f"other{Path(name).suffix}"
@@ -346,10 +353,11 @@ def test_others_run_while_it_computes(case: Case, loader: Loader) -> None:
 # --- the registry -------------------------------------------------------------------------------
 
 
-def test_an_unknown_backend_lists_those_that_exist() -> None:
+def test_an_unknown_backend_lists_those_that_exist(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match=r"'tensorfow'.*onnxruntime.*tflite"):
-        BackendRegistry().load_backend("tensorfow")
+        BackendRegistry().load_backend("tensorfow").load(ModelConfig("toy"), tmp_path / "1")
 
 
 def test_the_suite_covers_every_backend() -> None:
-    assert sorted({case.backend for case in CASES}) == list(BackendRegistry().names)
+    known = {case.backend for case in CASES if case.id != "shared_library"}
+    assert sorted(known) == list(BackendRegistry().names)

@@ -28,6 +28,7 @@ from triton_ros.core.server_options import ServerOptions
         ("model_control_mode", "poll", "must be of type ModelControlMode, got 'poll'"),
         ("load_model", "m", "must be of type tuple, got 'm'"),
         ("host_policy", "a,cpu-cores=0", "must be of type tuple, got 'a,cpu-cores=0'"),
+        ("backend_directory", "/opt", "must be of type Path, got '/opt'"),
         ("last_good_file", "file", "must be of type Path, got 'file'"),
         ("model_config_name", "a b", "'a b' must not contain a space or a '/'"),
         ("model_config_name", "../a", "'../a' must not contain a space or a '/'"),

@@ -35,6 +35,7 @@ OTHERS: dict[str, tuple[Any, Any]] = {
     "cpu_thread_budget": (3, 3),
     "host_policy": (["cpu,cpu-cores=0"], ("cpu,cpu-cores=0",)),
     "backend_config": (["tflite,a=b"], ("tflite,a=b",)),
+    "backend_directory": ("/tmp", Path("/tmp")),
     "cache_byte_size": (1 << 40, 1 << 40),
     "exit_timeout_secs": (5.0, 5.0),
 }
@@ -72,6 +73,10 @@ def test_each_parameter_changes_its_option_and_no_other(name: str) -> None:
             {"last_good_file": "/nowhere/file"},
             "parameter 'last_good_file' is '/nowhere/file'; accepted: a file in a directory that"
             " is there",
+        ),
+        (
+            {"backend_directory": "/nowhere"},
+            "parameter 'backend_directory' is '/nowhere'; accepted: a directory that is there",
         ),
         (
             {"last_good_file": "/tmp"},

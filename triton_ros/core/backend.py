@@ -39,6 +39,8 @@ class Signature:
     outputs: tuple[TensorSpec, ...]
     batchable: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
+    completed: ModelConfig | None = None
+    """The configuration as the backend itself completed it, where it does that: a model in code."""
     max_batch_size: int = 0
     """The most rows that the model takes, where it says so; 0 where it does not."""
 

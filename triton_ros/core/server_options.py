@@ -70,6 +70,8 @@ class ServerOptions:
     """``<name>,cpu-cores=0-3`` or ``<name>,numa-node=0``."""
     backend_config: tuple[str, ...] = ()
     """``<backend>,<setting>=<value>``."""
+    backend_directory: Path | None = None
+    """Has ``<name>/libtriton_<name>.so`` of backends in C or C++; None for none."""
     cache_byte_size: int = 0
     """Of the response cache; 0 for none."""
     exit_timeout_secs: float = 30.0
@@ -78,8 +80,9 @@ class ServerOptions:
         _check_type("model_control_mode", self.model_control_mode, ModelControlMode)
         for name in ("load_model", "rate_limit_resource", "host_policy", "backend_config"):
             _check_type(name, getattr(self, name), tuple)
-        if self.last_good_file is not None:
-            _check_type("last_good_file", self.last_good_file, Path)
+        for name in ("last_good_file", "backend_directory"):
+            if getattr(self, name) is not None:
+                _check_type(name, getattr(self, name), Path)
         for name, least in _COUNTS.items():
             value = getattr(self, name)
             _check_type(name, value, int)

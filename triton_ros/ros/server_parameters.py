@@ -94,6 +94,11 @@ SERVER_SPECS = (
         parse=lambda value: parse_backend_config(entries(value)),
     ),
     Spec(
+        "backend_directory",
+        "",
+        "has <name>/libtriton_<name>.so of backends in C or C++; empty: none",
+    ),
+    Spec(
         "cache_byte_size",
         0,
         "bytes of the response cache (for tensors, not for frames); 0: none",
@@ -124,6 +129,7 @@ def server_options(values: Mapping[str, Any]) -> ServerOptions:
             " uses it while 'rate_limit' is false; accepted then: none"
         )
     given["last_good_file"] = _file("last_good_file", given["last_good_file"])
+    given["backend_directory"] = _directory("backend_directory", given["backend_directory"])
     return ServerOptions(**given)
 
 
@@ -134,6 +140,15 @@ def check_load_models(mode: ModelControlMode, load_models: tuple[str, ...]) -> N
             f"parameter 'load_models' is {list(load_models)}: model_control_mode {mode.value}"
             f" loads every model; accepted then: {list(ALL)}"
         )
+
+
+def _directory(name: str, value: str) -> Path | None:
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    if not path.is_dir():
+        raise ConfigError(f"parameter '{name}' is {value!r}; accepted: a directory that is there")
+    return path
 
 
 def _file(name: str, value: str) -> Path | None:

@@ -50,6 +50,8 @@ def complete(
     `dynamic_batching`, as Triton does it.  Raises `ConfigError` where the configuration and the
     file contradict each other.
     """
+    if signature.completed is not None:
+        config = _as_completed(config, signature.completed, auto_complete)
     max_batch_size, batching = config.max_batch_size, config.dynamic_batching
     if auto_complete and "max_batch_size" not in config.stated:
         fits = _batch_fits(config, signature)
@@ -82,6 +84,21 @@ def complete(
     )
     _compare(completed, file)
     return completed
+
+
+def _as_completed(config: ModelConfig, said: ModelConfig, auto_complete: bool) -> ModelConfig:
+    """With what the backend may complete, and the instances that it prefers where none is said."""
+    config = config.with_changes(instance_group=config.instance_group or said.instance_group)
+    if not auto_complete:
+        return config
+    return config.with_changes(
+        max_batch_size=said.max_batch_size,
+        input=said.input,
+        output=said.output,
+        dynamic_batching=said.dynamic_batching,
+        decoupled=said.decoupled,
+        stated=config.stated | (said.stated & {"max_batch_size"}),
+    )
 
 
 def complete_groups(config: ModelConfig) -> tuple[InstanceGroup, ...]:

@@ -94,6 +94,11 @@ def completed_message(config: ModelConfig) -> Any:
         target = getattr(message, side)
         for tensor in () if len(target) else tensors:
             _write_tensor(target.add(), tensor)
+    for key, value in config.parameters.items():
+        if key not in message.parameters:
+            message.parameters[key].string_value = value
+    if config.decoupled:
+        message.model_transaction_policy.decoupled = True
     del message.instance_group[:]
     for group in config.instance_group:
         _write_group(message.instance_group.add(), group)
