@@ -13,6 +13,7 @@
  *   report    y = x; tells its times and memory
  *   short     y's buffer is smaller than its shape says
  *   later     y = x from a thread of its own, after the execution returned
+ *   watch     waits until the request is cancelled, then fails it
  *   crash     writes to address 0
  *   bad_model, bad_instance             initialize fails
  *   reschedule  the first execution of a sequence's request asks for another
@@ -275,6 +276,17 @@ static void add_sub(TRITONBACKEND_Request *request, TRITONBACKEND_Response *resp
   }
 }
 
+static TRITONSERVER_Error *watch(TRITONBACKEND_Request *request)
+{
+  bool cancelled = false;
+  struct timespec pause = {0, 1000000};
+  for (int i = 0; i < 20000 && !cancelled; i++) {
+    nanosleep(&pause, NULL);
+    TRITONBACKEND_RequestIsCancelled(request, &cancelled);
+  }
+  return cancelled ? failed(TRITONSERVER_ERROR_CANCELLED, "it saw that it is cancelled") : NULL;
+}
+
 /* x [1] is added to the state "sum_in"; y is the sum so far. */
 static void add_up(TRITONBACKEND_Request *request, TRITONBACKEND_Response *response)
 {
@@ -480,6 +492,8 @@ static void answer(
     error = gather(request, response);
   } else if (strcmp(state->kind, "facts") == 0) {
     answer_facts(instance, request, response);
+  } else if (strcmp(state->kind, "watch") == 0) {
+    error = watch(request);
   } else if (strcmp(state->kind, "sum") == 0) {
     add_up(request, response);
   } else {
