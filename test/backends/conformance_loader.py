@@ -6,14 +6,19 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from conformance_case import Case, Made
 from toy_models import Toy, write_model
 
-from triton_ros.core.backend import Backend, BackendModel, ModelInstance, RequestInstance
+from triton_ros.core.backend import (
+    Backend,
+    BackendModel,
+    ModelInstance,
+    RequestInstance,
+)
 from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.errors import TritonError
 from triton_ros.core.model_calls import NoCalls
@@ -33,6 +38,13 @@ class Loader:
     case: Case
     backend: Backend
     directory: Path
+    models: list[BackendModel] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Release what the test has not: some backends hold processes."""
+        Runner.release_all()
+        for model in self.models:
+            model.finalize()
 
     def write(self, made: Made) -> Path:
         write_model(self.directory, Toy())
@@ -40,7 +52,10 @@ class Loader:
         return self.directory / "1"
 
     def model(self, made: Made, **fields: Any) -> BackendModel:
-        return self.backend.load(ModelConfig("toy", **{**made.fields, **fields}), self.write(made))
+        config = ModelConfig("toy", **{**made.fields, **fields})
+        model = self.backend.load(config, self.write(made))
+        self.models.append(model)
+        return model
 
     def instance(self, made: Made, **fields: Any) -> Runner:
         return Runner(self.model(made, **fields).instance(InstanceGroup(), 0))
@@ -49,9 +64,22 @@ class Loader:
 class Runner:
     """An instance of either kind of the port, run with one batch at a time."""
 
+    _unreleased: ClassVar[list[Runner]] = []
+
     def __init__(self, instance: ModelInstance | RequestInstance) -> None:
         self._instance: Any = instance
-        self.finalize = instance.finalize
+        self._unreleased.append(self)
+
+    def finalize(self) -> None:
+        """Once."""
+        self._unreleased.remove(self)
+        self._instance.finalize()
+
+    @classmethod
+    def release_all(cls) -> None:
+        """Those that nobody has finalized."""
+        while cls._unreleased:
+            cls._unreleased[-1].finalize()
 
     def execute(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Raises what the instance raises or fails the request with."""

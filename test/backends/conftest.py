@@ -48,5 +48,7 @@ def backend(case: Case, imported: set[str]) -> Backend:
 
 @pytest.fixture
 def loader(case: Case, backend: Backend, tmp_path: Path) -> Iterator[Loader]:
-    yield Loader(case, backend, tmp_path / "toy")
+    made = Loader(case, backend, tmp_path / "toy")
+    yield made
+    made.close()
     gc.collect()

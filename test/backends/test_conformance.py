@@ -102,8 +102,9 @@ def test_bytes_elements_are_read_as_text(case: Case, loader: Loader) -> None:
     if case.strings_are_text:
         with pytest.raises(InvalidArgumentError, match=r"'x'.*UTF-8"):
             instance.execute({"x": np.array([[b"\xff", "", "", ""]], np.object_)})
-    with pytest.raises(InvalidArgumentError, match=r"'x'.*str or bytes, got int"):
-        instance.execute({"x": np.array([[1, "", "", ""]], np.object_)})
+    if case.checks_inputs:
+        with pytest.raises(InvalidArgumentError, match=r"'x'.*str or bytes, got int"):
+            instance.execute({"x": np.array([[1, "", "", ""]], np.object_)})
 
 
 def _needs(case: Case, datatype: str) -> None:
@@ -262,12 +263,14 @@ def test_default_model_filename_names_another_file(case: Case, loader: Loader) -
     _needs_a_named_file(case)
     made = case.affine()
     name = Path(case.filename).parts[0]
+    stem = f"{Path(name).stem}."
+    files = {
+        f"other.{file.removeprefix(stem)}" if file.startswith(stem) else file: data
+        for file, data in made.files.items()
+    }
     other = f"other{Path(name).suffix}"
-    version_dir = loader.write(made)
-    for path in version_dir.glob(f"{Path(name).stem}.*"):
-        path.rename(path.with_stem("other"))
-    config = ModelConfig("toy", **{**made.fields, "default_model_filename": other})
-    assert loader.backend.load(config, version_dir).signature.inputs[0].name == "x"
+    model = loader.model(replace(made, files=files), default_model_filename=other)
+    assert model.signature.inputs[0].name == "x"
 
 
 @pytest.mark.parametrize("value", ["many", "-1", "1.5", ""])

@@ -87,6 +87,6 @@ def test_a_failing_request_is_answered_and_the_next_one_served(case: Case, serve
     server = served(case.failing())
     good = np.array([[2]], np.int64)
     assert _ask(server, good).tolist() == [[30.0]]
-    with pytest.raises(TritonError, match="'toy'"):
+    with pytest.raises(TritonError, match="'toy"):
         _ask(server, np.array([[99]], np.int64))
     assert _ask(server, good).tolist() == [[30.0]]

@@ -26,6 +26,7 @@ _BACKENDS = {
     "onnxruntime": ("triton_ros.backends.onnxruntime", "OnnxRuntimeBackend"),
     "openvino": ("triton_ros.backends.openvino", "OpenVinoBackend"),
     "pytorch": ("triton_ros.backends.pytorch", "PyTorchBackend"),
+    "python": ("triton_ros.backends.python.backend", "PythonBackend"),
     "tflite": ("triton_ros.backends.tflite", "TfliteBackend"),
 }
 
@@ -40,7 +41,8 @@ class BackendRegistry:
         auto_complete: bool = True,
     ) -> None:
         """`settings` are those of each backend (see `core.backend_config`); `backend_directory`
-        has libraries of C backends, and `auto_complete` lets these complete configurations.
+        has libraries of C backends, and `auto_complete` lets models in code complete their
+        configurations.
 
         Raises `ConfigError` for settings of a backend that does not exist.
         """
@@ -73,7 +75,9 @@ class BackendRegistry:
         backend: Backend
         if name in _BACKENDS:
             module, class_name = _BACKENDS[name]
-            backend = getattr(importlib.import_module(module), class_name)(settings)
+            make = getattr(importlib.import_module(module), class_name)
+            extra = {"auto_complete": self._auto_complete} if name == "python" else {}
+            backend = make(settings, **extra)
         else:
             backend = SharedLibraryBackend(
                 name, settings, self._directory, self._auto_complete, self.names

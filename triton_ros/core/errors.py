@@ -114,6 +114,30 @@ class CancelledError(TritonError):
     reason = "CANCELED"  # Triton spells the two differently
 
 
+_BY_CODE = {
+    Code.UNKNOWN: TritonError,
+    Code.INTERNAL: InternalError,
+    Code.NOT_FOUND: NotFoundError,
+    Code.INVALID_ARG: InvalidArgumentError,
+    Code.UNAVAILABLE: UnavailableError,
+    Code.UNSUPPORTED: UnsupportedError,
+    Code.ALREADY_EXISTS: AlreadyExistsError,
+    Code.CANCELLED: CancelledError,
+}
+"""In the order of Triton's numbers."""
+
+
+def code_number(error: TritonError) -> int:
+    """Triton's number of the error's code."""
+    return list(_BY_CODE).index(error.code)
+
+
+def error_with_code(number: int, message: str) -> TritonError:
+    """The error of one of Triton's numbers; an unknown number is an unknown error."""
+    kinds = list(_BY_CODE.values())
+    return kinds[number if 0 <= number < len(kinds) else 0](message)
+
+
 def missing_package(what: str, package: str) -> UnsupportedError:
     """The one message for an optional runtime that is not installed."""
     return UnsupportedError(f"{what} needs the package '{package}': pip install {package}")

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from triton_ros.backends.config_signature import stated_signature
+from triton_ros.backends.config_signature import completed_by, stated_signature
 from triton_ros.backends.shared_library.host import Host, host
 from triton_ros.backends.shared_library.instance import NativeInstance
 from triton_ros.backends.shared_library.library_files import (
@@ -180,15 +180,7 @@ class NativeModel:
         text = self._host.library.tr_model_set_config(self._handle)
         if text is None or not auto_complete:
             return config
-        said = config_from_json(text.decode(), config.name)
-        return config.with_changes(
-            max_batch_size=said.max_batch_size,
-            input=said.input,
-            output=said.output,
-            dynamic_batching=said.dynamic_batching,
-            decoupled=said.decoupled,
-            stated=config.stated | {"max_batch_size"},
-        )
+        return completed_by(config, config_from_json(text.decode(), config.name))
 
     def _preferred_groups(self, name: str) -> tuple[InstanceGroup, ...]:
         """What the library prefers where a configuration says nothing."""

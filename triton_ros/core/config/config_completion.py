@@ -97,6 +97,7 @@ def _as_completed(config: ModelConfig, said: ModelConfig, auto_complete: bool) -
         output=said.output,
         dynamic_batching=said.dynamic_batching,
         decoupled=said.decoupled,
+        source=said.source,
         stated=config.stated | (said.stated & {"max_batch_size"}),
     )
 

@@ -1,0 +1,28 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Starts `worker` in any interpreter: ``python bootstrap.py <package directory> <arguments>``.
+
+Only this package is made importable, by its path: the folder that it lies in belongs to the host's
+interpreter, whose numpy is not for another one.
+"""
+
+import importlib.util
+import sys
+
+
+def _package(directory: str) -> None:
+    spec = importlib.util.spec_from_file_location(
+        "triton_ros", f"{directory}/__init__.py", submodule_search_locations=[directory]
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["triton_ros"] = module
+    spec.loader.exec_module(module)
+
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # this file's folder, whose modules are not for the model
+    _package(sys.argv[1])
+    from triton_ros.backends.python.worker import main
+
+    main(sys.argv[2:])

@@ -1,0 +1,235 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A worker process: started, talked to, and ended, whatever the model in it does."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from triton_ros.backends.python.channel import Channel, Message
+from triton_ros.backends.python.environment import Interpreter
+from triton_ros.backends.python.settings import WorkerSettings
+from triton_ros.backends.python.shared_tensors import Reader, Writer
+from triton_ros.core.errors import InternalError, InvalidArgumentError
+
+_LOG = logging.getLogger(__name__)
+_PACKAGE = Path(__file__).resolve().parents[2]
+
+
+class WorkerDied(Exception):
+    """The process is gone; the message says how it ended."""
+
+
+class WorkerProcess:
+    """One process.  `on_message` gets what it says by itself, on a thread of this worker."""
+
+    def __init__(
+        self,
+        name: str,
+        interpreter: Interpreter,
+        settings: WorkerSettings,
+        on_message: Callable[[Message], None],
+        on_death: Callable[[WorkerProcess], None] = lambda worker: None,
+    ) -> None:
+        self.name = name
+        self.death = ""
+        """How it ended; empty while it lives."""
+        self._timeout = settings.timeout
+        self._on_message, self._on_death = on_message, on_death
+        self._answers: dict[str, Message] = {}
+        self._news = threading.Condition()
+        self._reason = ""
+        files = [os.memfd_create(f"triton_ros {name}", os.MFD_CLOEXEC) for _ in range(2)]
+        try:
+            self.writer = Writer(files[0], settings.size, settings.growth)
+            self.reader = Reader(files[1])
+            self._process, self._channel = _spawn(interpreter, files, settings)
+        except BaseException:
+            for file in files:
+                os.close(file)
+            raise
+        self._files = files
+        self._threads = [
+            threading.Thread(target=self._receive, name=f"{name}: messages", daemon=True),
+            threading.Thread(target=self._print, name=f"{name}: output", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def adopt(
+        self,
+        name: str,
+        on_message: Callable[[Message], None],
+        on_death: Callable[[WorkerProcess], None],
+    ) -> bool:
+        """Give the process another name and other listeners; False if it is gone."""
+        with self._news:
+            self.name, self._on_message, self._on_death = name, on_message, on_death
+            alive = not self.death
+        if not alive:
+            self.close()
+        return alive
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def resident_bytes(self) -> int:
+        """Memory of the process; 0 once it has ended."""
+        try:
+            pages = Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1]
+        except (OSError, IndexError):
+            return 0
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    # talking --------------------------------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """Raises `WorkerDied`."""
+        free = self.reader.released()
+        if free:
+            message = {**message, "free": free}
+        try:
+            self._channel.send(message)
+        except OSError:
+            self._ended()
+            raise WorkerDied(self.death) from None
+
+    def step(self, op: str, **fields: Any) -> Message:
+        """A step of the model's life; raises `InvalidArgumentError` with what the model said."""
+        self.send({"op": op, **fields})
+        answer = self.wait(op, self._timeout)
+        if answer["op"] == "failed":
+            raise InvalidArgumentError(answer["error"])
+        return answer
+
+    def wait(self, op: str, timeout: float | None) -> Message:
+        """The end of a step.  Raises `WorkerDied`, also after a time-out, which kills it."""
+        with self._news:
+            self._news.wait_for(lambda: op in self._answers or self.death, timeout)
+            if op in self._answers:
+                return self._answers.pop(op)
+        if not self.death:
+            self.kill(f"did not end '{op}' within {timeout:g} s and was killed")
+        raise WorkerDied(self.death)
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float | None) -> None:
+        """Until the condition holds, which `notify` says; raises as `wait` does."""
+        with self._news:
+            if self._news.wait_for(lambda: condition() or bool(self.death), timeout):
+                if condition():
+                    return
+                raise WorkerDied(self.death)
+        self.kill(f"did not answer within {timeout:g} s and was killed")
+        raise WorkerDied(self.death)
+
+    def notify(self) -> None:
+        """Something changed that `wait_for` waits for."""
+        with self._news:
+            self._news.notify_all()
+
+    # ending ---------------------------------------------------------------------------------------
+
+    def kill(self, reason: str) -> None:
+        """At once, with all that it started; returns when it is gone."""
+        self._reason = reason
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._ended()
+
+    def close(self) -> None:
+        """Let the model finalize, then end; after the time-out, or if it fails, kill it."""
+        if not self.death:
+            try:
+                self.step("finalize")
+            except (WorkerDied, InvalidArgumentError) as error:
+                _LOG.warning("%s: %s", self.name, error)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(self._timeout if not self.death else 0)
+        if self._process.poll() is None:
+            self.kill("did not end and was killed")
+        self._ended()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(self._timeout)
+        for file in self._files:
+            os.close(file)
+        self._files = []
+
+    def _ended(self) -> None:
+        """Note how it ended (waits for that), and wake everybody; the first time only."""
+        status = self._process.wait()
+        with self._news:
+            if self.death:
+                return
+            self.death = f"process {self.pid} {self._reason or _how(status)}"
+            self._news.notify_all()
+        self._channel.close()
+
+    # threads --------------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        while (message := self._channel.receive()) is not None:
+            self.writer.free(message.get("free", ()))
+            if "to" in message:
+                with self._news:
+                    self._answers[message["to"]] = message
+                    self._news.notify_all()
+                continue
+            try:
+                self._on_message(message)
+            except Exception:
+                _LOG.exception("%s: a message could not be handled", self.name)
+        self._ended()
+        self._on_death(self)
+
+    def _print(self) -> None:
+        """What the model prints, line by line."""
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                _LOG.info("%s: %s", self.name, line.decode(errors="replace").rstrip())
+
+
+def _spawn(
+    interpreter: Interpreter, files: list[int], settings: WorkerSettings
+) -> tuple[subprocess.Popen[bytes], Channel]:
+    ours, theirs = socket.socketpair()
+    passed = [theirs.fileno(), *files]
+    numbers = [*passed, settings.size, settings.growth]
+    bootstrap = _PACKAGE / "backends" / "python" / "bootstrap.py"
+    command = [interpreter.python, "-u", str(bootstrap), str(_PACKAGE), *map(str, numbers)]
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=passed,
+            env=interpreter.variables,
+            start_new_session=True,  # a Ctrl-C is the server's, which then ends its workers
+        )
+    except OSError as error:
+        ours.close()
+        raise InternalError(f"cannot start {interpreter.python}: {error}") from error
+    finally:
+        theirs.close()
+    return process, Channel(ours)
+
+
+def _how(status: int) -> str:
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
