@@ -69,6 +69,7 @@ CORE = {
 EXTRA = {
     "core/config/config_pbtxt.py": ("google.protobuf", "tritonclient.grpc.model_config_pb2"),
     "core/config/config_json.py": ("google.protobuf",),
+    "backends/kserve/grpc_transport.py": ("grpc",),
     "vision/tracking.py": ("norfair",),
     "ros/bond.py": ("bond",),
 }

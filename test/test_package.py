@@ -29,7 +29,7 @@ ROSDEP_KEYS = {
 }
 """Imported name -> rosdep key, where they differ."""
 WITHOUT_KEY = {"tritonclient", "onnxruntime", "ai_edge_litert", "tensorrt", "pycuda"}
-WITHOUT_KEY |= {"norfair", "rosbags", "openvino", "tensorflow", "torch"}
+WITHOUT_KEY |= {"norfair", "rosbags", "openvino", "tensorflow", "torch", "grpc"}
 """Declared as setup.py's extras, because rosdep has no key for them."""
 OPTIONAL = {"bond"}
 """Used where it is installed: it comes with Nav2."""

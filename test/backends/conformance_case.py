@@ -62,7 +62,7 @@ class Case:
 
     backend: str
     filename: str
-    """The file that makes it a model; the one that the suite damages."""
+    """The file that makes it a model; the one that the suite damages.  Empty where none does."""
     package: str
     """What the error of a missing runtime tells people to install; empty where nothing can miss."""
     modules: tuple[str, ...]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 from conformance_case import Case, Made
 from toy_models import Toy, write_model
 
@@ -29,6 +30,12 @@ CASES: list[Case] = [
     for path in sorted(Path(__file__).parent.glob("case_*.py"))
     for case in importlib.import_module(path.stem).CASES
 ]
+
+
+def needs_file(case: Case) -> None:
+    """Skip what is about the file of a model."""
+    if not case.filename:
+        pytest.skip(f"a model of {case.id} has no file")
 
 
 @dataclass

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conformance_case import Case, Made
-from conformance_loader import CASES, Loader, Runner
+from conformance_loader import CASES, Loader, Runner, needs_file
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
@@ -195,6 +195,7 @@ def test_a_new_version_runs_beside_the_old_one(case: Case, loader: Loader) -> No
 
 
 def test_a_truncated_file_does_not_disturb_what_runs(case: Case, loader: Loader) -> None:
+    needs_file(case)
     instance = loader.instance(case.affine())
     (loader.directory / "1" / case.filename).write_bytes(b"")
     np.testing.assert_array_equal(instance.execute({"x": X})["y"], 2 * X + 1)
@@ -235,6 +236,7 @@ def _damaged(data: bytes) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("damage", ["empty", "text", "half", "zeros", "ones"])
 def test_a_corrupted_file_is_refused_by_name(case: Case, loader: Loader, damage: str) -> None:
+    needs_file(case)
     made = case.affine()
     damaged = _damaged(made.files[case.filename])[damage]
     if made.files[case.filename] == damaged:

@@ -57,7 +57,7 @@ def test_served_it_is_completed_checked_and_accounted_for(case: Case, served: Se
     assert described.instance_count == 2
     statistics = described.statistics
     assert statistics.inference_count == 2
-    assert sum(usage.byte_size for usage in statistics.memory_usage) > 0
+    assert sum(usage.byte_size for usage in statistics.memory_usage) > 0 or not case.filename
     for wrong in (X.astype(np.float64), X.reshape(4, 2), X[0]):
         with pytest.raises(InvalidArgumentError, match="'x'"):
             _ask(server, wrong)
@@ -72,9 +72,10 @@ def test_served_it_is_exchanged_and_a_broken_file_changes_nothing(
     server = served(case.affine())
     served(case.affine(3.0, 5.0))
     np.testing.assert_array_equal(_ask(server, X), 3 * X + 5)
-    (tmp_path / "toy/1" / case.filename).write_bytes(b"\0 broken")
-    with pytest.raises(TritonError, match="toy"):
-        server.load_model("toy").result(TIMEOUT)
+    if case.filename:
+        (tmp_path / "toy/1" / case.filename).write_bytes(b"\0 broken")
+        with pytest.raises(TritonError, match="toy"):
+            server.load_model("toy").result(TIMEOUT)
     np.testing.assert_array_equal(_ask(server, X), 3 * X + 5)
     before = case.alive()
     server.unload_model("toy").result(TIMEOUT)

@@ -23,6 +23,7 @@ from triton_ros.core.backend_config import BackendSettings
 from triton_ros.core.errors import ConfigError
 
 _BACKENDS = {
+    "kserve": ("triton_ros.backends.kserve.backend", "KserveBackend"),
     "onnxruntime": ("triton_ros.backends.onnxruntime", "OnnxRuntimeBackend"),
     "openvino": ("triton_ros.backends.openvino", "OpenVinoBackend"),
     "pytorch": ("triton_ros.backends.pytorch", "PyTorchBackend"),

@@ -32,6 +32,7 @@ from triton_ros.core.tensor import TensorSpec
 __all__ = ["DEFAULT_MAX_BATCH_SIZE", "complete", "complete_backend", "complete_groups"]
 
 DEFAULT_MAX_BATCH_SIZE = 4
+_CPU_COUNTS = {"onnxruntime": 2, "tensorflow": 2, "kserve": 4}
 _NOT_CPU = (InstanceKind.KIND_GPU, InstanceKind.KIND_MODEL)
 
 
@@ -105,10 +106,11 @@ def _as_completed(config: ModelConfig, said: ModelConfig, auto_complete: bool) -
 def complete_groups(config: ModelConfig) -> tuple[InstanceGroup, ...]:
     """The instance groups with their names and counts; one group where there is none.
 
-    The default count on a CPU is Triton's: 2 for ONNX Runtime and TensorFlow, else 1.
+    The default count on a CPU is Triton's: 2 for ONNX Runtime and TensorFlow, else 1; and 4 for
+    kserve, whose instances are callers that wait.
     """
     groups = config.instance_group or (InstanceGroup(config.name, count=0),)
-    default = 2 if config.backend in ("onnxruntime", "tensorflow") else 1
+    default = _CPU_COUNTS.get(config.backend, 1)
     return tuple(
         replace(
             group,

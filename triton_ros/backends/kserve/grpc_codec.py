@@ -1,0 +1,130 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""V2's gRPC messages (tritonclient's generated ones) to requests and back, without IO.
+
+Tensors go as raw bytes.  They come back as those, or in typed fields, as some servers answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from triton_ros.backends.kserve.exchange import (
+    RemoteAnswer,
+    RemoteConfig,
+    RemoteModel,
+    RemoteRequest,
+)
+from triton_ros.backends.kserve.tensor_bytes import answered_dtype, from_bytes, spec, to_bytes
+from triton_ros.core.errors import InternalError, InvalidArgumentError
+from triton_ros.core.request import Parameter
+from triton_ros.core.tensor import Array
+
+_CONTENTS = {
+    "BOOL": "bool_contents",
+    **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
+    "INT64": "int64_contents",
+    **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+
+
+def infer_request(messages: Any, model: str, version: str, request: RemoteRequest) -> Any:
+    """A `ModelInferRequest`; `messages` is the generated module."""
+    message = messages.ModelInferRequest(model_name=model, model_version=version, id=request.id)
+    for name, value in request.parameters.items():
+        _set_parameter(message.parameters[name], name, value)
+    raw = message.raw_input_contents
+    for name, array in request.inputs.items():
+        message.inputs.add(name=name, datatype=request.datatypes[name], shape=array.shape)
+        data = to_bytes(name, array)
+        raw.append(data if isinstance(data, bytes) else data.tobytes())
+    for name in request.outputs:
+        message.outputs.add(name=name)
+    return message
+
+
+def _set_parameter(field: Any, name: str, value: Parameter) -> None:
+    if isinstance(value, bool):
+        field.bool_param = value
+    elif isinstance(value, str):
+        field.string_param = value
+    elif isinstance(value, float):
+        field.double_param = value
+    elif -(1 << 63) <= value < 1 << 63:
+        field.int64_param = value
+    elif value < 1 << 64:
+        field.uint64_param = value
+    else:
+        raise InvalidArgumentError(f"parameter '{name}' {value} does not fit 64 bits")
+
+
+def parameters(fields: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Those that a server sent."""
+    found = {}
+    for name, field in fields.items():
+        kind = field.WhichOneof("parameter_choice")
+        if kind:
+            found[name] = getattr(field, kind)
+    return found
+
+
+def answer(message: Any) -> RemoteAnswer:
+    """What a `ModelInferResponse` holds; raises `InternalError` where it contradicts itself."""
+    raw = message.raw_output_contents
+    if raw and len(raw) != len(message.outputs):
+        raise InternalError(
+            f"{len(message.outputs)} outputs are announced, and {len(raw)} are in the response"
+        )
+    found = {}
+    for index, output in enumerate(message.outputs):
+        if raw:
+            value = from_bytes(output.name, output.datatype, output.shape, raw[index])
+        else:
+            value = _from_contents(output)
+        found[output.name] = value
+    return RemoteAnswer(found, parameters(message.parameters))
+
+
+def _from_contents(output: Any) -> Array:
+    dtype = answered_dtype(output.name, output.datatype)
+    if output.datatype not in _CONTENTS:
+        raise InternalError(f"output '{output.name}' {output.datatype} is not in raw contents")
+    values = getattr(output.contents, _CONTENTS[output.datatype])
+    try:
+        if output.datatype == "BYTES":
+            flat: Array = np.empty(len(values), np.object_)
+            flat[:] = list(values)
+        else:
+            flat = np.array(values, dtype)
+        return flat.reshape(tuple(output.shape))
+    except (ValueError, OverflowError) as error:
+        raise InternalError(
+            f"output '{output.name}' {output.datatype} {list(output.shape)} has"
+            f" {len(values)} values that do not fit: {error}"
+        ) from error
+
+
+def model(metadata: Any, config: Any) -> RemoteModel:
+    """From a `ModelMetadataResponse`, and a `ModelConfig` where the server has that."""
+    return RemoteModel(
+        tuple(_specs("input", metadata.inputs)),
+        tuple(_specs("output", metadata.outputs)),
+        None
+        if config is None
+        else RemoteConfig(
+            config.max_batch_size,
+            config.model_transaction_policy.decoupled,
+            config.HasField("sequence_batching"),
+        ),
+    )
+
+
+def _specs(side: str, tensors: Iterable[Any]) -> Iterable[Any]:
+    return (spec(side, tensor.name, tensor.datatype, tensor.shape) for tensor in tensors)
