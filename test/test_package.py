@@ -120,6 +120,15 @@ def test_every_module_is_installed(installed: Path) -> None:
     assert {p.relative_to(packages) for p in packages.glob("triton_ros/**/*.py")} == source
 
 
+def test_sources_of_c_are_installed(installed: Path) -> None:
+    """They are compiled where they are used."""
+    native = ROOT / "triton_ros/backends/shared_library"
+    source = {p.relative_to(ROOT) for p in native.rglob("*.[ch]")}
+    assert len(source) > 10
+    (packages,) = installed.glob("lib/python*/site-packages")
+    assert {p.relative_to(packages) for p in packages.glob("triton_ros/**/*.[ch]")} == source
+
+
 def test_colcon_finds_nothing_else() -> None:
     """Colcon stops at a package, but a checkout may lie where it does not look for one first."""
     nested = {p.parent for p in ROOT.glob("*/**/package.xml") if ".venv" not in p.parts}
