@@ -28,6 +28,7 @@ _BACKENDS = {
     "openvino": ("triton_ros.backends.openvino", "OpenVinoBackend"),
     "pytorch": ("triton_ros.backends.pytorch", "PyTorchBackend"),
     "python": ("triton_ros.backends.python.backend", "PythonBackend"),
+    "tensorflow": ("triton_ros.backends.tensorflow", "TensorFlowBackend"),
     "tflite": ("triton_ros.backends.tflite", "TfliteBackend"),
 }
 
