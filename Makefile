@@ -3,10 +3,10 @@ RUN := . .venv/ros_env.sh && ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 MODELS := build/model_repository
 
 .DEFAULT_GOAL := help
-.PHONY: help env frameworks models demo test lint bench shell clean
+.PHONY: help env frameworks gpu-rig models demo test lint bench shell clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 env: ## the virtual environment in .venv, up to date
 	@command -v python3 >/dev/null || { echo "make env: python3 is missing: install it first" >&2; exit 1; }
@@ -14,6 +14,9 @@ env: ## the virtual environment in .venv, up to date
 
 frameworks: env ## the optional heavy runtimes: OpenVINO, TensorFlow, PyTorch (2 GB)
 	@python3 tools/environment.py frameworks
+
+gpu-rig: env ## what the TensorRT tests need on a machine without a GPU
+	@$(RUN) python tools/gpu_rig.py
 
 models: env ## the models and videos of the demo and the tests, fetched once
 	@$(RUN) python tools/get_models.py --output $(MODELS)

@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cuda_rig import _cuda_library, cuda_rig, pytest_addoption
 from hypothesis import HealthCheck, settings
 from ros_process import claim_domain, environment
+
+__all__ = ["_cuda_library", "cuda_rig", "pytest_addoption"]
 
 # a slow machine is no failure: neither of a property, nor of the making of its examples
 settings.register_profile(

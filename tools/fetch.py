@@ -28,7 +28,7 @@ class FetchError(Exception):
 
 @dataclass(frozen=True)
 class Package:
-    """A pinned archive; `kind` is the client that gets it, ``pip`` or ``npm``."""
+    """A pinned archive; `kind` is ``pip`` (a wheel), ``sdist`` (pip gets it, too) or ``npm``."""
 
     kind: str
     name: str
@@ -102,9 +102,11 @@ def _download(package: Package, directory: Path) -> None:
 def _command(package: Package) -> list[str]:
     if package.kind == "npm":
         return ["npm", "pack", "--loglevel=error", f"{package.name}@{package.version}"]
+    source = ("--no-build-isolation", f"--no-binary={package.name}")  # asked for its metadata, too
     return [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
-        *("--no-deps", "--only-binary=:all:", "--ignore-requires-python"),
+        *("--no-deps", "--ignore-requires-python"),
+        *(source if package.kind == "sdist" else ("--only-binary=:all:",)),
         f"{package.name}=={package.version}",
     ]
 

@@ -1,0 +1,224 @@
+// Copyright 2026 triton_ros contributors
+// SPDX-License-Identifier: Apache-2.0
+// Device and pinned memory.  Fresh memory is garbage, freed memory is garbage of another kind.
+#include "state.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+namespace fake {
+
+namespace {
+
+constexpr size_t kPage = 4096;
+constexpr int kFreshDevice = 0xCB;
+constexpr int kFreshPinned = 0xAB;
+constexpr int kFreed = 0xDD;
+
+struct Block {
+  size_t size;
+  int device;
+  char* bytes;
+};
+struct Pinned {
+  size_t size;
+  unsigned flags;
+  bool registered;  // the caller's own memory
+};
+
+std::map<CUdeviceptr, Block>& blocks() {
+  static auto* all = new std::map<CUdeviceptr, Block>;
+  return *all;
+}
+std::map<char*, Pinned>& pinned() {
+  static auto* all = new std::map<char*, Pinned>;
+  return *all;
+}
+std::map<int, size_t>& used() {
+  static auto* all = new std::map<int, size_t>;
+  return *all;
+}
+
+size_t pages(size_t size) { return (size + kPage - 1) & ~(kPage - 1); }
+
+void wait_for_all(Context* context) {
+  for (auto& stream : streams_of(context)) stream->synchronize();
+}
+
+std::map<char*, Pinned>::iterator pinned_around(const void* address, size_t size) {
+  auto* wanted = static_cast<char*>(const_cast<void*>(address));
+  auto found = pinned().upper_bound(wanted);
+  if (found == pinned().begin()) return pinned().end();
+  --found;
+  return wanted + size <= found->first + found->second.size ? found : pinned().end();
+}
+
+std::map<CUdeviceptr, Block>::iterator block_around(CUdeviceptr address, size_t size) {
+  auto found = blocks().upper_bound(address);
+  if (found == blocks().begin()) return blocks().end();
+  --found;
+  return address + size <= found->first + found->second.size ? found : blocks().end();
+}
+
+// 0 when the device is full.
+CUdeviceptr allocate(int device, size_t size) {
+  Lock lock(table_mutex);
+  size_t& taken = used()[device];
+  if (taken + size > static_cast<size_t>(knobs().memory)) return 0;
+  int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* place = mmap(nullptr, pages(size), PROT_NONE, flags, -1, 0);
+  if (place == MAP_FAILED) return 0;
+  auto* bytes = static_cast<char*>(malloc(size));
+  memset(bytes, kFreshDevice, size);
+  auto address = reinterpret_cast<CUdeviceptr>(place);
+  blocks()[address] = {size, device, bytes};
+  taken += size;
+  count("device_allocations");
+  count("device_bytes", size);
+  return address;
+}
+
+bool release(CUdeviceptr address) {
+  Lock lock(table_mutex);
+  auto found = blocks().find(address);
+  if (found == blocks().end()) return false;
+  Block block = found->second;
+  used()[block.device] -= block.size;
+  memset(block.bytes, kFreed, block.size);
+  free(block.bytes);
+  blocks().erase(found);  // the address stays reserved: who still uses it is found out
+  count("device_allocations", -1);
+  count("device_bytes", -static_cast<long>(block.size));
+  return true;
+}
+
+}  // namespace
+
+char* bytes_at(CUdeviceptr address, size_t size) {
+  Lock lock(table_mutex);
+  auto block = block_around(address, size);
+  if (block != blocks().end()) return block->second.bytes + (address - block->first);
+  auto host = pinned_around(reinterpret_cast<void*>(address), size);
+  bool mapped = host != pinned().end() && host->second.flags & CU_MEMHOSTALLOC_DEVICEMAP;
+  return mapped ? reinterpret_cast<char*>(address) : nullptr;
+}
+
+int device_of(CUdeviceptr address) {
+  Lock lock(table_mutex);
+  auto block = block_around(address, 0);
+  return block == blocks().end() ? -1 : block->second.device;
+}
+
+bool is_pinned(const void* address, size_t size) {
+  Lock lock(table_mutex);
+  return pinned_around(address, size) != pinned().end();
+}
+
+}  // namespace fake
+
+using namespace fake;
+
+API cuMemGetInfo(size_t* free, size_t* total) {
+  CURRENT(context)
+  Lock lock(table_mutex);
+  *total = knobs().memory;
+  *free = *total - std::min(*total, used()[context->device]);
+  return CUDA_SUCCESS;
+}
+
+API cuMemAlloc(CUdeviceptr* address, size_t size) {
+  CURRENT(context)
+  if (CUresult problem = forbid_in_capture()) return problem;
+  if (!size) return CUDA_ERROR_INVALID_VALUE;
+  *address = allocate(context->device, size);
+  return *address ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+API cuMemFree(CUdeviceptr address) {
+  CURRENT(context)
+  if (CUresult problem = forbid_in_capture()) return problem;
+  if (!address) return CUDA_SUCCESS;
+  wait_for_all(context);
+  return release(address) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+// For the fake TensorRT, whose contexts hold device memory without asking for a current context.
+extern "C" CUdeviceptr fakecuda_allocate(int device, size_t size) { return allocate(device, size); }
+
+extern "C" int fakecuda_release(CUdeviceptr address) { return release(address); }
+
+API cuMemHostAlloc(void** address, size_t size, unsigned flags) {
+  CURRENT(context)
+  if (CUresult problem = forbid_in_capture()) return problem;
+  if (!size) return CUDA_ERROR_INVALID_VALUE;
+  *address = aligned_alloc(kPage, pages(size));
+  memset(*address, kFreshPinned, size);
+  Lock lock(table_mutex);
+  pinned()[static_cast<char*>(*address)] = {size, flags, false};
+  count("pinned_allocations");
+  return CUDA_SUCCESS;
+}
+
+API cuMemAllocHost(void** address, size_t size) { return cuMemHostAlloc(address, size, 0); }
+
+API cuMemFreeHost(void* address) {
+  CURRENT(context)
+  wait_for_all(context);
+  Lock lock(table_mutex);
+  auto found = pinned().find(static_cast<char*>(address));
+  if (found == pinned().end() || found->second.registered) return CUDA_ERROR_INVALID_VALUE;
+  memset(address, kFreed, found->second.size);
+  pinned().erase(found);
+  free(address);
+  count("pinned_allocations", -1);
+  return CUDA_SUCCESS;
+}
+
+API cuMemHostRegister(void* address, size_t size, unsigned flags) {
+  CURRENT(context)
+  Lock lock(table_mutex);
+  bool mapped = flags & CU_MEMHOSTREGISTER_DEVICEMAP;
+  unsigned kept = mapped ? CU_MEMHOSTALLOC_DEVICEMAP : 0;
+  if (!pinned().insert({static_cast<char*>(address), {size, kept, true}}).second) {
+    return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+  }
+  count("pinned_allocations");
+  return CUDA_SUCCESS;
+}
+
+API cuMemHostUnregister(void* address) {
+  CURRENT(context)
+  wait_for_all(context);
+  Lock lock(table_mutex);
+  auto found = pinned().find(static_cast<char*>(address));
+  if (found == pinned().end() || !found->second.registered) {
+    return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+  }
+  pinned().erase(found);
+  count("pinned_allocations", -1);
+  return CUDA_SUCCESS;
+}
+
+API cuMemHostGetFlags(unsigned* flags, void* address) {
+  Lock lock(table_mutex);
+  auto found = pinned_around(address, 0);
+  if (found == pinned().end()) return CUDA_ERROR_INVALID_VALUE;
+  *flags = found->second.flags;
+  return CUDA_SUCCESS;
+}
+
+API cuMemHostGetDevicePointer(CUdeviceptr* device, void* address, unsigned) {
+  CURRENT(context)
+  Lock lock(table_mutex);
+  auto found = pinned_around(address, 0);
+  if (found == pinned().end() || !(found->second.flags & CU_MEMHOSTALLOC_DEVICEMAP)) {
+    return CUDA_ERROR_INVALID_VALUE;
+  }
+  *device = reinterpret_cast<CUdeviceptr>(address);
+  return CUDA_SUCCESS;
+}
