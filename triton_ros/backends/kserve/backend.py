@@ -140,7 +140,7 @@ class KserveInstance:
         running: list[Future[None]] = []
         for index, request in enumerate(requests):
             until = time.monotonic() + self._settings.timeout_s
-            if not self._slots.acquire(timeout=self._settings.timeout_s):
+            if not self._slots.acquire(timeout=self._patience(request)):
                 request.fail(self._full())
             elif self._decoupled or index + 1 < len(requests):
                 running.append(self._pool.submit(self._run, forwarding, request, calls, until))
@@ -167,6 +167,12 @@ class KserveInstance:
             request.fail(failure)
         finally:
             self._slots.release()
+
+    def _patience(self, request: ExecutionRequest) -> float:
+        """How long it is worth waiting for room."""
+        left = request.remaining_ns
+        most = self._settings.timeout_s
+        return most if left is None else max(0.0, min(most, left / 1e9))
 
     def _full(self) -> UnavailableError:
         error = UnavailableError(

@@ -162,6 +162,7 @@ class HttpTransport:
             self._send(connection, method, path, body, headers)
             response = connection.getresponse()
             reply = _Reply(response.status, self._body(response), _size_of_json(response))
+            response.close()  # the next one on this connection may come
             if response.will_close:
                 connection.close()
             else:
