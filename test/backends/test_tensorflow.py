@@ -161,7 +161,7 @@ def test_a_tensor_without_rank_has_to_be_described(
     backend: TensorFlowBackend, tmp_path: Path
 ) -> None:
     files = frozen(toy_tensorflow.identity(dims=None))
-    with pytest.raises(ConfigError, match=r"input 'x' has a shape .*TYPE_FP32 dims: \[ \.\.\. \]"):
+    with pytest.raises(ConfigError, match=r"shape of input 'x'.*TYPE_FP32 dims: \[ \.\.\. \]"):
         load(backend, tmp_path, files)
     config = "max_batch_size: 8 " + tensors("input", "x") + tensors("output", "y")
     model = load(backend, tmp_path, files, config)

@@ -187,25 +187,36 @@ def _needed(outputs: Any, given: Any) -> dict[str, Any]:
 def _specs(
     path: Path, side: str, tensors: Mapping[str, Any], stated: Sequence[TensorSpec]
 ) -> tuple[TensorSpec, ...]:
-    dims = {spec.name: spec.dims for spec in stated}
-    return tuple(_spec(path, side, name, tensors[name], dims.get(name)) for name in tensors)
+    said = {spec.name: spec.dims for spec in stated}
+    dims = {
+        name: said.get(name) if (own := _dims(tensor)) is None else own
+        for name, tensor in tensors.items()
+    }
+    unknown = [name for name in tensors if dims[name] is None]
+    if unknown:
+        kind = _datatype(path, side, unknown[0], tensors[unknown[0]]).replace("BYTES", "STRING")
+        raise ConfigError(
+            f"{path}: the graph does not know the shape of {side} {listed(unknown)}: the"
+            f" configuration must state max_batch_size and each {side}, as in {side}"
+            f' {{ name: "{unknown[0]}" data_type: TYPE_{kind} dims: [ ... ] }}'
+        )
+    return tuple(
+        TensorSpec(name, _datatype(path, side, name, tensor), dims[name] or ())
+        for name, tensor in tensors.items()
+    )
 
 
-def _spec(
-    path: Path, side: str, name: str, tensor: Any, stated: tuple[int, ...] | None
-) -> TensorSpec:
+def _dims(tensor: Any) -> tuple[int, ...] | None:
+    """-1 where variable; None where not even the rank is known."""
+    if tensor.shape.rank is None:
+        return None
+    return tuple(-1 if dim is None else int(dim) for dim in tensor.shape.as_list())
+
+
+def _datatype(path: Path, side: str, name: str, tensor: Any) -> str:
     kind = tensor.dtype.base_dtype.name
     if kind not in _DATATYPES:
         raise UnsupportedError(
             f"{path}: {side} '{name}' is {kind}; accepted: {', '.join(_DATATYPES)}"
         )
-    if tensor.shape.rank is not None:
-        dims = tuple(-1 if d is None else int(d) for d in tensor.shape.as_list())
-        return TensorSpec(name, _DATATYPES[kind], dims)
-    if stated is None:
-        raise ConfigError(
-            f"{path}: {side} '{name}' has a shape that the file does not know; the configuration"
-            f' must state it: max_batch_size, {side} {{ name: "{name}" data_type:'
-            f" TYPE_{_DATATYPES[kind].replace('BYTES', 'STRING')} dims: [ ... ] }}"
-        )
-    return TensorSpec(name, _DATATYPES[kind], stated)
+    return _DATATYPES[kind]
