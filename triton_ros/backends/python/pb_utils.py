@@ -14,7 +14,7 @@ import contextvars
 import json
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from triton_ros.backends.python.pb_errors import TritonError, TritonModelException
@@ -68,9 +68,6 @@ TRITONSERVER_REQUEST_RELEASE_ALL = 1
 TRITONSERVER_REQUEST_RELEASE_RESCHEDULE = 2
 TRITONSERVER_MEMORY_CPU = 0
 TRITONSERVER_MEMORY_GPU = 2
-
-_CALL_SECONDS = 3600.0
-"""A call that has no answer after so long has lost it."""
 
 
 class PreferredMemory:
@@ -227,11 +224,11 @@ class InferenceRequest:
         priority: int = 0,
     ) -> None:
         del preferred_memory, trace  # all memory is the CPU's; a called request has its own trace
-        self._model_name = model_name
-        self._model_version = model_version
-        self._requested = list(requested_output_names)
+        self._model_name = _text(model_name)
+        self._model_version = int(model_version)
+        self._requested = [_text(name) for name in requested_output_names]
         self._inputs = list(inputs)
-        self._id = request_id
+        self._id = _text(request_id)
         self._correlation_id = correlation_id
         self._flags = flags
         self._timeout = timeout
@@ -299,42 +296,59 @@ class InferenceRequest:
             raise TritonModelException(f"unknown release flags {flags}")
         self._release_flags = flags
 
-    # calls ----------------------------------------------------------------------------------------
+    # calls -------------------------------------------------------------------------------------
 
     def exec(self, decoupled: bool = False) -> Any:
         """Run the model and wait: its response, or an iterator of them."""
-        responses: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        _host().call(self, decoupled, lambda response, last: responses.put((response, last)))
-        if decoupled:
-            return _responses(responses)
-        return responses.get(timeout=_CALL_SECONDS)[0]
+        responses = ResponseIterator()
+        _host().call(self, decoupled, responses.put)
+        return responses if decoupled else next(responses)
 
     async def async_exec(self, decoupled: bool = False) -> Any:
-        """Run the model without blocking the event loop."""
+        """Run the model without blocking the event loop; the iterator of a decoupled call blocks
+        it, unless it is iterated with ``async for``.
+        """
+        responses = ResponseIterator()
+        _host().call(self, decoupled, responses.put)
+        return responses if decoupled else await responses.__anext__()
+
+
+def _text(value: Any) -> str:
+    """Names may come out of a tensor."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+class ResponseIterator:
+    """The responses of one call, as they come."""
+
+    def __init__(self) -> None:
+        self._responses: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._ended = False
+
+    def put(self, response: InferenceResponse, last: bool) -> None:
+        """For the host, from any thread."""
+        self._responses.put((response, last))
+
+    def __iter__(self) -> ResponseIterator:
+        return self
+
+    def __next__(self) -> InferenceResponse:
+        if self._ended:
+            raise StopIteration
+        response: InferenceResponse
+        response, self._ended = self._responses.get()
+        return response
+
+    def __aiter__(self) -> ResponseIterator:
+        return self
+
+    async def __anext__(self) -> InferenceResponse:
+        if self._ended:
+            raise StopAsyncIteration
         loop = asyncio.get_running_loop()
-        responses: asyncio.Queue[Any] = asyncio.Queue()
-
-        def respond(response: InferenceResponse, last: bool) -> None:
-            loop.call_soon_threadsafe(responses.put_nowait, (response, last))
-
-        _host().call(self, decoupled, respond)
-        if decoupled:
-            return _async_responses(responses)
-        return (await responses.get())[0]
-
-
-def _responses(responses: Any) -> Iterator[InferenceResponse]:
-    last = False
-    while not last:
-        response, last = responses.get(timeout=_CALL_SECONDS)
-        yield response
-
-
-async def _async_responses(responses: Any) -> Any:
-    last = False
-    while not last:
-        response, last = await responses.get()
-        yield response
+        response: InferenceResponse
+        response, self._ended = await loop.run_in_executor(None, self._responses.get)
+        return response
 
 
 class InferenceResponseSender:

@@ -236,7 +236,10 @@ class Worker(pb_utils.Host):
             if message["last"]:
                 self._waiting.pop(message["k"], None)
         if answered is not None:
-            answered(message)
+            try:
+                answered(message)
+            except Exception as error:  # this thread has to go on receiving
+                self.log("error", f"the answer to a call was lost: {error}")
 
 
 class _Answer(Answer):
