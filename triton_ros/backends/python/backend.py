@@ -192,7 +192,11 @@ class PythonModel:
     def _arguments(self, name: str, group: InstanceGroup, device: int) -> dict[str, str]:
         """What `initialize` gets: all of it text, as in Triton."""
         gpu = group.kind is InstanceKind.KIND_GPU
-        shown = self._config.with_changes(instance_group=complete_groups(self._config))
+        groups = [
+            replace(g, kind=group.kind) if g.kind is InstanceKind.KIND_AUTO else g
+            for g in complete_groups(self._config)
+        ]
+        shown = self._config.with_changes(instance_group=tuple(groups))
         return {
             "model_config": config_json(shown),
             "model_instance_kind": "GPU" if gpu else "CPU",

@@ -63,18 +63,22 @@ class WorkerInstance:
         self._running: dict[int, _Running] = {}
         self._numbers = 0
         self._calls = Calls()
-        self._worker: WorkerProcess | None = start(self._handle, self._died)
+        self._worker: WorkerProcess | None = None
+        self._take(start(self._handle, self._died))
 
     # core's side ----------------------------------------------------------------------------------
 
     def execute_requests(self, requests: Sequence[ExecutionRequest], calls: ModelCalls) -> None:
         """See `core.backend.RequestInstance`."""
-        worker = self._usable()
         self._calls.calls = calls
+        worker = self._usable()
         batch = [self._begin(request) for request in requests]
         try:
-            entries = [running.entry(worker) for running in batch]
-            worker.send({"op": "execute", "requests": entries})
+            try:
+                _send(worker, batch)
+            except WorkerDied:  # while it was idle: nothing was lost yet
+                worker = self._usable()
+                _send(worker, batch)
             answer = worker.wait("execute", self._timeout)
             if answer["op"] == "failed":
                 self._fail(batch, self._failed(answer["error"]))
@@ -113,14 +117,17 @@ class WorkerInstance:
     def _usable(self) -> WorkerProcess:
         """The process; waits for one that is being started for the first time after a failure."""
         with self._state:
-            self._state.wait_for(
-                lambda: self._worker is not None or self._failures > 1 or self._closed.is_set()
-            )
+            self._state.wait_for(lambda: self._alive or self._failures > 1 or self._closed.is_set())
             if self._closed.is_set():
                 raise released(self._model)
-            if self._worker is None:
+            if self._worker is None or not self._alive:
                 raise UnavailableError(f"Stub process '{self.name}' is not healthy. {self._why}")
             return self._worker
+
+    @property
+    def _alive(self) -> bool:
+        """Whether there is a process that is not known to have died."""
+        return self._worker is not None and not self._worker.death
 
     def _begin(self, request: ExecutionRequest) -> _Running:
         self._numbers += 1
@@ -222,6 +229,7 @@ class WorkerInstance:
                     self._state.notify_all()
                 _LOG.error("%s", self._why)
                 continue
+            self.restarts += 1
             self._take(worker)
             return
 
@@ -229,7 +237,6 @@ class WorkerInstance:
         with self._state:
             if not self._closed.is_set():
                 self._worker = worker
-                self.restarts += 1
                 self._state.notify_all()
                 if not worker.death:
                     return
@@ -237,6 +244,10 @@ class WorkerInstance:
             worker.close()
         else:
             self._died(worker)  # between its start and now
+
+
+def _send(worker: WorkerProcess, batch: Sequence[_Running]) -> None:
+    worker.send({"op": "execute", "requests": [running.entry(worker) for running in batch]})
 
 
 class _Running:
