@@ -28,9 +28,8 @@ from triton_ros.core.errors import (
 )
 from triton_ros.core.tensor import Array
 
-pytestmark = pytest.mark.skipif(
-    bool(missing("torch", "make frameworks")), reason="torch is not installed: make frameworks"
-)
+WHY = missing("torch", "make frameworks")
+pytestmark = pytest.mark.skipif(bool(WHY), reason=WHY or "it is there")
 
 X = np.arange(8, dtype=np.float32).reshape(2, 4)
 XY = "max_batch_size: 8 " + "".join(
@@ -348,6 +347,8 @@ def test_a_package_says_how_many_rows_it_takes(tmp_path: Path) -> None:
     assert [spec.name for spec in model.signature.outputs] == ["OUTPUT__0", "OUTPUT__1"]
     with pytest.raises(InvalidArgumentError, match=r"'toy': the shapes do not fit.*6"):
         run(model, x=np.zeros((7, 4), np.float32))
+    with pytest.raises(ConfigError, match=r"'toy' has max_batch_size 8, .* accepted: 6 or less"):
+        load(tmp_path, data, "max_batch_size: 8", name="model.pt2")
 
 
 def test_a_package_without_a_variable_batch_has_none(tmp_path: Path) -> None:

@@ -59,6 +59,12 @@ class ExportProgram:
         keys = self._keys(outputs)
         names = _output_names(config, keys, [leaf.value is not None for leaf in outputs])
         self.signature = _signature(path, self._program, inputs, outputs, names)
+        most = self.signature.max_batch_size
+        if 0 < most < config.max_batch_size:
+            raise ConfigError(
+                f"model '{config.name}' has max_batch_size {config.max_batch_size}, but {path.name}"
+                f" was exported for smaller batches; accepted: {most} or less"
+            )
         self._arrange = self._arranger(len(inputs))
         self.collect = answer_reader(list(names), keys)
         self.writes = any(
