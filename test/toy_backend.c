@@ -14,7 +14,7 @@
  *   short     y's buffer is smaller than its shape says
  *   later     y = x from a thread of its own, after the execution returned
  *   watch     waits until the request is cancelled, then fails it
- *   crash     writes to address 0
+ *   crash     y = x; writes to address 0 if x[0] is negative, hangs if it is 1000
  *   bad_model, bad_instance             initialize fails
  *   reschedule  the first execution of a sequence's request asks for another
  *   sum       keeps the sum of a sequence in the state "sum_out"
@@ -538,7 +538,14 @@ TRITONSERVER_Error *TRITONBACKEND_ModelInstanceExecute(
     nanosleep(&pause, NULL);
   }
   if (strcmp(state->kind, "crash") == 0) {
-    *(volatile int *)NULL = 1;
+    tensor x;
+    TRITONSERVER_ErrorDelete(read_input(requests[0], 0, &x));
+    if (*(const float *)x.data < 0) {
+      *(volatile int *)NULL = 1;
+    }
+    while (*(const float *)x.data == 1000) {
+      nanosleep(&pause, NULL);
+    }
   }
   for (uint32_t i = 0; i < request_count; i++) {
     if (strcmp(state->kind, "silent") == 0) {

@@ -4,18 +4,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from conformance_case import Case, Made
+from conformance_case import Case, Made, alive
 from toy_models import Dims
 from toy_shared_library import FILENAME, NO_COMPILER, library, toy_fields
 
 from triton_ros.core.config.model_config import InputConfig, OutputConfig
 from triton_ros.core.tensor import TensorSpec
 
+Make = Callable[..., Made]
+
 
 def _made(fields: dict[str, Any]) -> Made:
     return Made({FILENAME: library()}, fields)
+
+
+def _isolated(make: Make) -> Make:
+    """The same toy in a process of its own."""
+
+    def made(*arguments: Any, **keywords: Any) -> Made:
+        toy = make(*arguments, **keywords)
+        parameters = {**toy.fields["parameters"], "PROCESS_ISOLATION": "true"}
+        return replace(toy, fields={**toy.fields, "parameters": parameters})
+
+    return made
 
 
 def _identity(datatype: str = "FP32") -> Made:
@@ -50,24 +65,39 @@ def _alive() -> int:
     return living["models"] + living["instances"]
 
 
+def _slow() -> Made:
+    return _made(toy_fields("slow"))
+
+
+IN_PROCESS = Case(
+    backend="toy",
+    filename=FILENAME,
+    package="",
+    modules=(),
+    alive=_alive,
+    identity=_identity,
+    affine=_affine,
+    add_sub=_add_sub,
+    slow=_slow,
+    failing=_failing,
+    strings_are_text=False,
+    has_bf16=False,
+    checks_inputs=False,
+    refuses_gpu=False,
+    names_its_file=False,
+    name="shared_library",
+    missing=NO_COMPILER,
+)
 CASES = [
-    Case(
-        backend="toy",
-        filename=FILENAME,
-        package="",
-        modules=(),
-        alive=_alive,
-        identity=_identity,
-        affine=_affine,
-        add_sub=_add_sub,
-        slow=lambda: _made(toy_fields("slow")),
-        failing=_failing,
-        strings_are_text=False,
-        has_bf16=False,
-        checks_inputs=False,
-        refuses_gpu=False,
-        names_its_file=False,
-        name="shared_library",
-        missing=NO_COMPILER,
-    )
+    IN_PROCESS,
+    replace(
+        IN_PROCESS,
+        name="shared_library-isolated",
+        alive=alive("WorkerProcess"),
+        identity=_isolated(_identity),
+        affine=_isolated(_affine),
+        add_sub=_isolated(_add_sub),
+        slow=_isolated(_slow),
+        failing=_isolated(_failing),
+    ),
 ]

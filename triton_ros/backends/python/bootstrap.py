@@ -1,11 +1,12 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Starts `worker` in any interpreter: ``python bootstrap.py <package directory> <arguments>``.
+"""Starts a worker in any interpreter: ``bootstrap.py <package directory> <module> <arguments>``.
 
 Only this package is made importable, by its path: the folder that it lies in belongs to the host's
 interpreter, whose numpy is not for another one.
 """
 
+import importlib
 import importlib.util
 import sys
 
@@ -23,6 +24,4 @@ def _package(directory: str) -> None:
 if __name__ == "__main__":
     sys.path.pop(0)  # this file's folder, whose modules are not for the model
     _package(sys.argv[1])
-    from triton_ros.backends.python.worker import main
-
-    main(sys.argv[2:])
+    importlib.import_module(sys.argv[2]).main(sys.argv[3:])

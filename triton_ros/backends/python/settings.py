@@ -72,14 +72,19 @@ def model_settings(config: ModelConfig) -> ModelSettings:
             f"model '{config.name}': parameters['{ENVIRONMENT}'] needs a process of its own,"
             f" and {IN_PROCESS} is true"
         )
-    text = config.parameters.get(TIMEOUT)
-    if text is None:
-        return ModelSettings(in_process, None, environment)
-    if in_process:
+    if in_process and TIMEOUT in config.parameters:
         raise ConfigError(
             f"model '{config.name}': parameters['{TIMEOUT}'] needs a process of its own (nobody can"
             f" stop a thread), and {IN_PROCESS} is true"
         )
+    return ModelSettings(in_process, execute_timeout(config), environment)
+
+
+def execute_timeout(config: ModelConfig) -> float | None:
+    """Seconds that an execution in a process may take; raises `ConfigError`."""
+    text = config.parameters.get(TIMEOUT)
+    if text is None:
+        return None
     try:
         seconds = float(text)
     except ValueError:
@@ -89,7 +94,7 @@ def model_settings(config: ModelConfig) -> ModelSettings:
             f"model '{config.name}': parameters['{TIMEOUT}'] must be seconds, more than 0,"
             f" got '{text}'"
         )
-    return ModelSettings(in_process, seconds, environment)
+    return seconds
 
 
 def _switch(config: ModelConfig, name: str, on: str, off: str) -> bool:

@@ -1,6 +1,9 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A worker process: started, talked to, and ended, whatever the model in it does."""
+"""A worker process: started, talked to, and ended, whatever the model in it does.
+
+What runs in it is a module's `main`: the Python backend's, or that of C backends.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from triton_ros.core.errors import InternalError, InvalidArgumentError
 
 _LOG = logging.getLogger(__name__)
 _PACKAGE = Path(__file__).resolve().parents[2]
+PYTHON_WORKER = "triton_ros.backends.python.worker"
 
 
 class WorkerDied(Exception):
@@ -39,7 +43,9 @@ class WorkerProcess:
         settings: WorkerSettings,
         on_message: Callable[[Message], None],
         on_death: Callable[[WorkerProcess], None] = lambda worker: None,
+        module: str = PYTHON_WORKER,
     ) -> None:
+        """`module` has the `main` of the process."""
         self.name = name
         self.death = ""
         """How it ended; empty while it lives."""
@@ -52,7 +58,7 @@ class WorkerProcess:
         try:
             self.writer = Writer(files[0], settings.size, settings.growth)
             self.reader = Reader(files[1])
-            self._process, self._channel = _spawn(interpreter, files, settings)
+            self._process, self._channel = _spawn(interpreter, files, settings, module)
         except BaseException:
             for file in files:
                 os.close(file)
@@ -201,13 +207,14 @@ class WorkerProcess:
 
 
 def _spawn(
-    interpreter: Interpreter, files: list[int], settings: WorkerSettings
+    interpreter: Interpreter, files: list[int], settings: WorkerSettings, module: str
 ) -> tuple[subprocess.Popen[bytes], Channel]:
     ours, theirs = socket.socketpair()
     passed = [theirs.fileno(), *files]
     numbers = [*passed, settings.size, settings.growth]
     bootstrap = _PACKAGE / "backends" / "python" / "bootstrap.py"
-    command = [interpreter.python, "-u", str(bootstrap), str(_PACKAGE), *map(str, numbers)]
+    command = [interpreter.python, "-u", str(bootstrap), str(_PACKAGE), module]
+    command += map(str, numbers)
     try:
         process = subprocess.Popen(
             command,

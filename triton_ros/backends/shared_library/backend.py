@@ -6,7 +6,8 @@ One `SharedLibraryBackend` stands for a name; libraries are opened when a model 
 content once, and stay until the process ends, as with Triton.  A model's tensors are what its
 configuration says, completed by the backend where it does that (`TRITONBACKEND_ModelSetConfig`).
 
-The library runs in this process: a crash of it is the node's.
+The library runs in this process, where a crash of it is the node's, or in one of its own
+(`isolation`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from triton_ros.backends.config_signature import completed_by, stated_signature
 from triton_ros.backends.shared_library.host import Host, host
 from triton_ros.backends.shared_library.instance import NativeInstance
+from triton_ros.backends.shared_library.isolation import BackendSpec, IsolatedModel, isolated
 from triton_ros.backends.shared_library.library_files import (
     LibraryFile,
     find_library,
@@ -70,7 +72,7 @@ class SharedLibraryBackend:
         self._lock = threading.Lock()
         self._opened: dict[tuple[Path, str], int] = {}
 
-    def load(self, config: ModelConfig, version_dir: Path) -> NativeModel:
+    def load(self, config: ModelConfig, version_dir: Path) -> NativeModel | IsolatedModel:
         """See `core.backend.Backend.load`."""
         if _BATCH_STRATEGY in config.parameters:
             raise UnsupportedError(
@@ -80,6 +82,18 @@ class SharedLibraryBackend:
         library = find_library(self._name, version_dir, self._directory)
         if library is None:
             raise self._unknown(config, version_dir)
+        if isolated(config):
+            return IsolatedModel(config, version_dir, self._spec)
+        return self._loaded(config, version_dir, library)
+
+    def load_here(self, config: ModelConfig, version_dir: Path) -> NativeModel:
+        """In this process, whatever the configuration says."""
+        library = find_library(self._name, version_dir, self._directory)
+        if library is None:
+            raise self._unknown(config, version_dir)
+        return self._loaded(config, version_dir, library)
+
+    def _loaded(self, config: ModelConfig, version_dir: Path, library: LibraryFile) -> NativeModel:
         found = host()
         found.refresh_log_levels()
         return NativeModel(found, self._open(found, library), config, version_dir, self)
@@ -87,6 +101,10 @@ class SharedLibraryBackend:
     @property
     def auto_complete(self) -> bool:
         return self._auto_complete
+
+    @property
+    def _spec(self) -> BackendSpec:
+        return BackendSpec(self._name, dict(self._settings), self._directory, self._auto_complete)
 
     def _unknown(self, config: ModelConfig, version_dir: Path) -> PlacedError:
         looked = ", ".join(map(str, search_path(self._name, version_dir, self._directory)))
@@ -225,11 +243,15 @@ class NativeModel:
 
     def instance(self, group: InstanceGroup, device: int) -> NativeInstance:
         """See `core.backend.BackendModel.instance`."""
-        if not self._handle:
-            raise InternalError(f"model '{self._name}' was released")
         with self._lock:
             name = f"{group.name or self._name}_{self._made}"
             self._made += 1
+        return self.named_instance(name, group, device)
+
+    def named_instance(self, name: str, group: InstanceGroup, device: int) -> NativeInstance:
+        """An instance of that name."""
+        if not self._handle:
+            raise InternalError(f"model '{self._name}' was released")
         kind = InstanceKind.KIND_CPU if group.kind is InstanceKind.KIND_AUTO else group.kind
         policy = json.dumps({group.host_policy or f"{kind.value[5:].lower()}_{device}": {}})
         library = self._host.library
