@@ -168,16 +168,25 @@ class primary_context:
 
 def load_fake(release: str = DEFAULT_RELEASE) -> ctypes.CDLL:
     """Put the fake driver and the fake `tensorrt` into this process; raises `RigMissing`."""
-    includes = sorted((BUILD / "headers").glob("nvidia/*/include"))
+    bindings = require_bindings(release)
+    library = load_driver()
+    importlib.import_module("fake_tensorrt").install(bindings)
+    return library
+
+
+def require_bindings(release: str) -> Path:
+    """The genuine bindings of a release; raises `RigMissing`."""
     bindings = bindings_directory(BUILD, release)
-    if not includes or not bindings.is_dir():
+    if not bindings.is_dir():
         raise RigMissing(f"the GPU rig is not built (TensorRT {release}): run `make gpu-rig`")
+    return bindings
+
+
+def load_driver() -> ctypes.CDLL:
+    """Put the fake driver into this process; raises `RigMissing`."""
+    path = require_driver()
     if importlib.util.find_spec("pycuda") is None:
         raise RigMissing("pycuda is not installed: run `make gpu-rig`")
-    try:
-        path = compile_library(BUILD, includes)
-    except CompileError as error:
-        raise RigMissing(str(error)) from error
     library = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
     library.fakecuda_set.argtypes = [ctypes.c_char_p, ctypes.c_long]
     library.fakecuda_count.restype = ctypes.c_long
@@ -185,8 +194,18 @@ def load_fake(release: str = DEFAULT_RELEASE) -> ctypes.CDLL:
     library.fakecuda_violations.restype = ctypes.c_char_p
     library.fakecuda_violations.argtypes = [ctypes.c_size_t]
     library.fakecuda_fault.argtypes = [ctypes.c_char_p]
-    importlib.import_module("fake_tensorrt").install(bindings)
     return library
+
+
+def require_driver() -> Path:
+    """The compiled ``libcuda.so.1``, brought up to date; raises `RigMissing`."""
+    includes = sorted((BUILD / "headers").glob("nvidia/*/include"))
+    if not includes:
+        raise RigMissing("the GPU rig is not built (CUDA's headers): run `make gpu-rig`")
+    try:
+        return compile_library(BUILD, includes)
+    except CompileError as error:
+        raise RigMissing(str(error)) from error
 
 
 def _require_real() -> None:

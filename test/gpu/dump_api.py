@@ -1,9 +1,9 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""``dump_api.py DIRECTORY``: the surface of the genuine bindings in there, as JSON.
+"""``dump_api.py RELEASE``: the surfaces of the genuine bindings and of the fake, as JSON.
 
 A process each, because libnvinfer.so.10 of two releases cannot be loaded side by side.  Classes
-have members (property or method, with pybind11's parameter names), enums have values.
+have members (property or method, with their parameter names), enums have values.
 """
 
 from __future__ import annotations
@@ -12,19 +12,38 @@ import inspect
 import json
 import re
 import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from cuda_rig import load_driver, require_bindings
+from fake_tensorrt import load_fakes
 from genuine import load_genuine
 
+_CONSTRUCTED = {"Runtime", "Builder", "OnnxParser"}
+"""What a caller constructs; the rest comes from methods."""
 _OVERLOAD = re.compile(r"^(?:\d+\. )?(\w+)\((.*)\)(?: ->.*)?$")
 
 
-def surface(module: ModuleType) -> dict[str, Any]:
+def surface(names: dict[str, object]) -> dict[str, Any]:
     """``{name: {kind, members | values | parameters}}`` of every public name."""
-    found = {name: getattr(module, name) for name in sorted(dir(module)) if name[0] != "_"}
-    return {name: _described(name, thing) for name, thing in found.items()}
+    return {name: _described(name, thing) for name, thing in names.items() if name[0] != "_"}
+
+
+def surface_of_fakes(fakes: dict[str, object]) -> dict[str, Any]:
+    """``{class: {member: parameters, or None for a property}}``; of Python classes, own members."""
+    return {
+        name: {
+            member: _parameters(thing) if inspect.isfunction(thing) else None
+            for member, thing in vars(fake).items()
+            if member[0] != "_" or (member == "__init__" and name in _CONSTRUCTED)
+        }
+        for name, fake in fakes.items()
+        if inspect.isclass(fake)
+    }
+
+
+def _parameters(function: Any) -> list[str]:
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    return [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
 
 
 def _described(name: str, thing: object) -> dict[str, Any]:
@@ -73,4 +92,8 @@ def _names(text: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(surface(load_genuine(Path(sys.argv[1])))))
+    load_driver()
+    genuine = load_genuine(require_bindings(sys.argv[1]))
+    fakes = load_fakes(genuine)
+    both = {"genuine": surface(vars(genuine)), "fake": surface_of_fakes(fakes)}
+    print(json.dumps(both))

@@ -107,15 +107,22 @@ std::vector<std::shared_ptr<Stream>> streams_of(Context* context) {
   return all;
 }
 
+// The driver takes them along without a word; for a server, they are a leak.
 void destroy_streams(Context* context) {
-  for (auto& stream : streams_of(context)) {
-    if (streams().erase(stream.get())) count("streams", -1);
-  }
+  size_t lost = 0;
+  for (auto& stream : streams_of(context)) lost += streams().erase(stream.get());
+  count("streams", -static_cast<long>(lost));
   context->default_stream = nullptr;
+  size_t lost_events = 0;
   for (auto event = events().begin(); event != events().end();) {
     bool ours = event->second->context == context;
-    if (ours) count("events", -1);
+    lost_events += ours;
     event = ours ? events().erase(event) : std::next(event);
+  }
+  count("events", -static_cast<long>(lost_events));
+  if (lost || lost_events) {
+    violation("left behind: a context was destroyed with " + std::to_string(lost) +
+              " streams and " + std::to_string(lost_events) + " events");
   }
 }
 

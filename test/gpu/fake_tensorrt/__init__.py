@@ -23,7 +23,7 @@ from types import ModuleType
 
 from genuine import load_genuine
 
-_FAKES = {
+FAKES = {
     "parser": ("INetworkDefinition", "ITensor", "ILayer", "OnnxParser", "ParserError"),
     "builder": ("Builder", "IBuilderConfig", "IOptimizationProfile"),
     "host_memory": ("IHostMemory", "ITimingCache"),
@@ -34,21 +34,26 @@ _FAKES = {
 
 def install(directory: Path) -> ModuleType:
     """Make `import tensorrt` give the fake over the genuine bindings in `directory`."""
-    bindings = importlib.import_module("fake_tensorrt.bindings")
     genuine = load_genuine(directory)
-    bindings.trt = genuine  # type: ignore[attr-defined]
     made = ModuleType("tensorrt")
     made.__dict__.update({k: v for k, v in vars(genuine).items() if not k.startswith("__")})
     made.__version__ = genuine.__version__
-    for file, names in _FAKES.items():
-        module = importlib.import_module(f"fake_tensorrt.{file}")
-        for name in names:
-            fake = getattr(module, name)
-            if isinstance(fake, type):
-                _hide_what_the_release_has_not(fake, getattr(genuine, name))
-            setattr(made, name, fake)
+    for name, fake in load_fakes(genuine).items():
+        if isinstance(fake, type):
+            _hide_what_the_release_has_not(fake, getattr(genuine, name))
+        setattr(made, name, fake)
     sys.modules["tensorrt"] = made
     return made
+
+
+def load_fakes(genuine: ModuleType) -> dict[str, object]:
+    """What is imitated, by name, with what any release has."""
+    importlib.import_module("fake_tensorrt.bindings").trt = genuine
+    return {
+        name: getattr(importlib.import_module(f"fake_tensorrt.{file}"), name)
+        for file, names in FAKES.items()
+        for name in names
+    }
 
 
 def _hide_what_the_release_has_not(fake: type, genuine: type) -> None:

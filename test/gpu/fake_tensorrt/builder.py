@@ -187,7 +187,7 @@ class Builder(Strict):
         layers, missed = split_layers(network, config)
         if missed:
             return self._fail(f"Layer {missed} cannot run on DLA and GPU fallback is not enabled")
-        if not _progress(config.progress_monitor):
+        if not _progress(getattr(config, "progress_monitor", None)):  # new in 10
             return self._fail("the build was cancelled by the progress monitor")
         self._time(network, config)
         driver.add("engines_built")

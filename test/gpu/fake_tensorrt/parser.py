@@ -176,7 +176,7 @@ class OnnxParser(Strict):
     def _explicit_batch(self) -> bool:
         flag = getattr(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None)
         needed = flag is not None and trt.__version__.startswith("8.")
-        if needed and not self._network.flags & (1 << int(flag)):
+        if needed and not self._network._flags & (1 << int(flag)):
             return self._fail("INVALID_VALUE", "only networks with an explicit batch dimension")
         return True
 

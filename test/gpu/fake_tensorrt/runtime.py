@@ -180,8 +180,8 @@ class ICudaEngine(Strict):
             return []
         return self._plan.profiles[profile_index].get(name, [])
 
-    def create_execution_context(self, strategy: object = None) -> IExecutionContext | None:
-        """None when the device is full."""
+    def create_execution_context(self, *strategy: object) -> IExecutionContext | None:
+        """None when the device is full.  8.x has no strategies."""
         if not self._on_its_device("create_execution_context"):
             return None
         address = driver.CUDA.fakecuda_allocate(self._device, SCRATCH_BYTES)
