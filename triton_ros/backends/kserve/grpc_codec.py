@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from triton_ros.backends.kserve.exchange import (
     RemoteAnswer,
     RemoteConfig,
     RemoteModel,
     RemoteRequest,
 )
-from triton_ros.backends.kserve.tensor_bytes import answered_dtype, from_bytes, spec, to_bytes
+from triton_ros.backends.kserve.tensor_bytes import fitted, from_bytes, spec, to_bytes
 from triton_ros.core.errors import InternalError, InvalidArgumentError
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array
@@ -93,22 +91,10 @@ def answer(message: Any) -> RemoteAnswer:
 
 
 def _from_contents(output: Any) -> Array:
-    dtype = answered_dtype(output.name, output.datatype)
     if output.datatype not in _CONTENTS:
         raise InternalError(f"output '{output.name}' {output.datatype} is not in raw contents")
     values = getattr(output.contents, _CONTENTS[output.datatype])
-    try:
-        if output.datatype == "BYTES":
-            flat: Array = np.empty(len(values), np.object_)
-            flat[:] = list(values)
-        else:
-            flat = np.array(values, dtype)
-        return flat.reshape(tuple(output.shape))
-    except (ValueError, OverflowError) as error:
-        raise InternalError(
-            f"output '{output.name}' {output.datatype} {list(output.shape)} has"
-            f" {len(values)} values that do not fit: {error}"
-        ) from error
+    return fitted(output.name, output.datatype, output.shape, list(values))
 
 
 def model(metadata: Any, config: Any) -> RemoteModel:

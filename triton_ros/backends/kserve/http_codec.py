@@ -12,8 +12,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from triton_ros.backends.kserve.exchange import (
     RemoteAnswer,
     RemoteConfig,
@@ -22,7 +20,7 @@ from triton_ros.backends.kserve.exchange import (
 )
 from triton_ros.backends.kserve.tensor_bytes import (
     Buffer,
-    answered_dtype,
+    fitted,
     from_bytes,
     spec,
     to_bytes,
@@ -143,20 +141,10 @@ def _shape(name: str, entry: Any) -> list[int]:
 
 
 def _from_json(name: str, output: Any) -> Array:
-    datatype, shape = _text(output, "datatype"), _shape(name, output)
-    dtype = answered_dtype(name, datatype)
-    data = output.get("data")
-    try:
-        if datatype != "BYTES":
-            return np.array(data, dtype).reshape(shape)
-        flat = np.array(data, np.object_).reshape(-1)
-        if any(not isinstance(item, str) for item in flat):
-            raise ValueError("a BYTES element is no text")
-        return flat.reshape(shape)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InternalError(
-            f"output '{name}' {datatype} {shape}: its data does not fit: {error}"
-        ) from error
+    datatype, data = _text(output, "datatype"), output.get("data")
+    if not isinstance(data, list):
+        raise InternalError(f"output '{name}' has no data")
+    return fitted(name, datatype, _shape(name, output), data)
 
 
 def model(metadata: Mapping[str, Any], config: Mapping[str, Any] | None) -> RemoteModel:

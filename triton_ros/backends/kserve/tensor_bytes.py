@@ -67,6 +67,47 @@ def answered_dtype(name: str, datatype: str) -> np.dtype[np.generic]:
     return numpy_dtype(datatype)
 
 
+def fitted(name: str, datatype: str, shape: Sequence[int], values: Sequence[object]) -> Array:
+    """An output from its single values, flat or nested; raises `InternalError` if one does not fit.
+
+    What numpy would wrap or round to integers is refused.
+    """
+    dtype = answered_dtype(name, datatype)
+    try:
+        if any(dim < 0 for dim in shape):
+            raise ValueError("a dim is negative")
+        if datatype == "BYTES":
+            return _objects(values).reshape(tuple(shape))
+        if dtype.kind in "iu":
+            return _integers(values, dtype, shape)
+        found = np.array(values) if values else np.empty(0, dtype)
+        if found.dtype.kind not in ("b" if dtype.kind == "b" else "iuf"):
+            raise ValueError(f"a value is not {datatype}")
+        return found.astype(dtype).reshape(tuple(shape))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InternalError(
+            f"output '{name}' {datatype} {list(shape)}: its values do not fit: {error}"
+        ) from error
+
+
+def _integers(values: Sequence[object], dtype: np.dtype[np.generic], shape: Sequence[int]) -> Array:
+    """By Python's, which are exact: numpy takes large ones for floats."""
+    found = np.array(values, np.object_)
+    if any(type(value) is not int for value in found.ravel().tolist()):
+        raise ValueError("a value is no integer")
+    cast = found.astype(dtype)
+    if bool((cast != found).any()):
+        raise ValueError("an integer is too large")
+    return cast.reshape(tuple(shape))
+
+
+def _objects(values: Sequence[object]) -> Array:
+    flat = np.array(values, np.object_).reshape(-1)
+    if any(not isinstance(item, str | bytes) for item in flat):
+        raise ValueError("a BYTES element is no text")
+    return flat
+
+
 def _elements(name: str, count: int, data: memoryview) -> Array:
     found: list[bytes] = []
     at = 0
