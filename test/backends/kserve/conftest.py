@@ -13,7 +13,8 @@ import fake_sequence_models
 import numpy as np
 import pytest
 from fake_requests import FakeRequestBackend, behaving
-from kserve_server import Remote
+from kserve_faults import Gate
+from kserve_server import Fault, Remote
 from toy_models import (
     Toy,
     onnx_add_sub,
@@ -115,3 +116,15 @@ def near(tmp_path: Path) -> Iterator[Near]:
     path = write_repository(tmp_path / "near", {"local": Toy(onnx_affine(10.0, 0.0))})
     with InferenceServer([path], BackendRegistry().load_backend) as server:
         yield Near(server, path)
+
+
+@pytest.fixture
+def unavailable(protocol: str) -> Fault:
+    return Fault("UNAVAILABLE" if protocol == "grpc" else 503, "busy")
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open.set()
