@@ -102,7 +102,20 @@ def _run_steps(base: Base) -> int:
 
 def _frameworks(base: Base) -> int:
     made_from = _requirements(FRAMEWORK_FILES)
-    return _step("frameworks", made_from, "frameworks", lambda: _install(base, FRAMEWORK_FILES))
+    return _step("frameworks", made_from, "frameworks", lambda: _install_frameworks(base))
+
+
+def _install_frameworks(base: Base) -> None:
+    """Compiled once here, as far as they are used: thousands of files, which would be compiled at
+    every import where PYTHONDONTWRITEBYTECODE is set (a CI's container, say).
+    """
+    _install(base, FRAMEWORK_FILES)
+    use = (
+        "import openvino, tensorflow, torch\n"
+        "torch.export.export(torch.nn.ReLU(), (torch.ones(1),))\n"
+    )
+    python = ["env", "-u", "PYTHONDONTWRITEBYTECODE", str(VENV / "bin/python")]
+    _run([*python, "-c", use], "use the frameworks", "")
 
 
 # --- Which Python, which ROS ---------------------------------------------------------------------
