@@ -1,6 +1,6 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The tests' C backend (``toy_backend.c``), compiled once, and models for it."""
+"""The tests' C backend (``toy_backend/*.c``), compiled once, and models for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from triton_ros.backends.shared_library.build import build_backend
 from triton_ros.core.config.model_config import InputConfig, ModelConfig, OutputConfig
 from triton_ros.core.tensor import TensorSpec
 
-SOURCE = Path(__file__).with_name("toy_backend.c")
+SOURCES = sorted(Path(__file__).with_name("toy_backend").glob("*.c"))
 FILENAME = "libtriton_toy.so"
 NO_COMPILER = "" if shutil.which("cc") else "no C compiler is installed: apt install gcc"
 
@@ -23,9 +23,9 @@ NO_COMPILER = "" if shutil.which("cc") else "no C compiler is installed: apt ins
 def library(*extra: str) -> bytes:
     """The toy's library; `extra` are further lines of C."""
     with tempfile.TemporaryDirectory() as work:
-        source = Path(work) / "toy.c"
-        source.write_text(SOURCE.read_text() + "\n".join(extra))
-        return build_backend([source], Path(work) / FILENAME).read_bytes()
+        more = Path(work) / "more.c"
+        more.write_text("\n".join(extra) + "\nextern int no_empty_file;\n")
+        return build_backend([*SOURCES, more], Path(work) / FILENAME).read_bytes()
 
 
 def toy_fields(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_shared_library import FILENAME, NO_COMPILER, library, toy_config
+from toy_shared_library import FILENAME, NO_COMPILER, SOURCES, library, toy_config
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.backends.shared_library import build
@@ -220,10 +220,12 @@ def test_a_cache_that_cannot_be_written_says_so(
 
 def test_the_command_builds_a_backend_that_is_linked_to_the_host(tmp_path: Path) -> None:
     target = tmp_path / FILENAME
-    source = Path(__file__).parents[1] / "toy_backend.c"
     command = [sys.executable, "-m", "triton_ros.backends.shared_library.build"]
     done = subprocess.run(
-        [*command, "-o", str(target), str(source)], check=True, capture_output=True, text=True
+        [*command, "-o", str(target), *map(str, SOURCES)],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     assert done.stdout.strip() == str(target)
     assert build.HOST.encode() in target.read_bytes()

@@ -157,6 +157,10 @@ class ModelCalls(Protocol):
 
     def model_ready(self, name: str, version: int = -1) -> bool: ...
 
+    def model_config(self, name: str, version: int = -1) -> str:
+        """The completed configuration as Triton's JSON; raises `TritonError`."""
+        ...
+
 
 class RequestInstance(Protocol):
     """An executor that wants the requests themselves: Python and custom backends, decoupled models.

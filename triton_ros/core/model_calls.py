@@ -42,6 +42,8 @@ class CalledServer(Protocol):
 
     def model_ready(self, name: str, version: int = -1) -> bool: ...
 
+    def model_config(self, name: str, version: int = -1) -> str: ...
+
 
 def refuse_circular(request: InferenceRequest, model_name: str) -> None:
     """Raise `InvalidArgumentError` if the model already waits for this request."""
@@ -84,6 +86,10 @@ class ServerCalls:
     def model_ready(self, name: str, version: int = -1) -> bool:
         return self._server.model_ready(name, version)
 
+    def model_config(self, name: str, version: int = -1) -> str:
+        """Raises `NotFoundError` or `UnavailableError`."""
+        return self._server.model_config(name, version)
+
     def _called(self, request: InferenceRequest) -> InferenceRequest:
         called = replace(request, caller=self._caller)
         refuse_circular(called, called.model_name)
@@ -109,4 +115,7 @@ class NoCalls:
         raise UnsupportedError(self._reason)
 
     def model_ready(self, name: str, version: int = -1) -> bool:
+        raise UnsupportedError(self._reason)
+
+    def model_config(self, name: str, version: int = -1) -> str:
         raise UnsupportedError(self._reason)

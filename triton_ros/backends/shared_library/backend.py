@@ -264,7 +264,7 @@ class NativeModel:
             library.tr_instance_add_device(handle, secondary.kind.encode(), secondary.device_id)
         self._host.check(library.tr_instance_open(handle), f"model '{self._name}', {name}")
         turn = self._turn(kind, device)
-        made = NativeInstance(self._host, handle, self._config, turn, self._gone)
+        made = NativeInstance(self._host, handle, self._handle, self._config, turn, self._gone)
         with self._lock:
             self._instances.append(made)
         return made
@@ -285,4 +285,5 @@ class NativeModel:
         """See `core.backend.BackendModel.finalize`."""
         handle, self._handle = self._handle, 0
         if handle:
+            self._host.called.forget(handle)
             self._host.check(self._host.library.tr_model_close(handle), f"model '{self._name}'")

@@ -35,7 +35,7 @@ HOST = "libtritonserver.so"
 
 _C = ("-std=c99", "-D_GNU_SOURCE")
 _CXX = ("-std=c++17",)
-_FLAGS = ("-O2", "-fPIC", "-shared", "-pthread", "-Wall", "-Wextra")
+_FLAGS = ("-O3", "-fPIC", "-shared", "-pthread", "-Wall", "-Wextra")
 _TIMEOUT = 300.0
 
 

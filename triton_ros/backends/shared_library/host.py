@@ -16,6 +16,8 @@ from functools import cache
 from typing import Any
 
 from triton_ros.backends.shared_library.build import host_library
+from triton_ros.backends.shared_library.called_models import CalledModels
+from triton_ros.backends.shared_library.native_values import Output, Value
 from triton_ros.core.errors import (
     AlreadyExistsError,
     CancelledError,
@@ -36,45 +38,8 @@ _ERRORS: tuple[type[TritonError], ...] = (
 _LEVELS = (logging.INFO, logging.WARNING, logging.ERROR, logging.DEBUG)
 """By `TRITONSERVER_LogLevel`."""
 
-DATATYPES = (
-    *("", "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"),
-    *("FP16", "FP32", "FP64", "BYTES", "BF16"),
-)
-"""By `TRITONSERVER_DataType`."""
-STRING, INT, BOOL, DOUBLE, BYTES = range(5)
-"""`TRITONSERVER_ParameterType`."""
 FINAL, RELEASED, RESCHEDULED, ABANDONED = 1, 2, 4, 8
-
-
-class Output(c.Structure):
-    """`tr_output`, up to what Python reads."""
-
-
-Output._fields_ = [
-    ("next", c.POINTER(Output)),
-    ("name", c.c_char_p),
-    ("shape", c.POINTER(c.c_int64)),
-    ("data", c.c_void_p),
-    ("byte_size", c.c_uint64),
-    ("rank", c.c_uint32),
-    ("datatype", c.c_int32),
-]
-
-
-class Value(c.Structure):
-    """`tr_value`."""
-
-
-Value._fields_ = [
-    ("next", c.POINTER(Value)),
-    ("name", c.c_char_p),
-    ("text", c.c_void_p),
-    ("integer", c.c_int64),
-    ("real", c.c_double),
-    ("byte_size", c.c_uint64),
-    ("type", c.c_int32),
-    ("boolean", c.c_uint8),
-]
+"""Bits of a request's status."""
 
 
 class Response(c.Structure):
@@ -87,7 +52,10 @@ class Response(c.Structure):
     )
 
 
-_LIVING = ("backends", "models", "instances", "requests", "responses", "factories")
+_LIVING = (
+    *("backends", "models", "instances", "requests", "responses", "factories"),
+    *("called", "answers"),
+)
 
 
 class Counters(c.Structure):
@@ -99,10 +67,20 @@ class Counters(c.Structure):
 _LogFn = c.CFUNCTYPE(None, c.c_int32, c.c_char_p, c.c_int32, c.c_char_p)
 _NotifyFn = c.CFUNCTYPE(None, c.c_uint64)
 _CancelledFn = c.CFUNCTYPE(c.c_int32, c.c_uint64)
+_InferFn = c.CFUNCTYPE(c.c_void_p, c.c_void_p)
+_ControlFn = c.CFUNCTYPE(
+    *(c.c_void_p, c.c_void_p, c.c_int32, c.c_char_p, c.c_int64, c.POINTER(c.c_int32))
+)
+
+_ConfigFn = c.CFUNCTYPE(c.c_void_p, c.c_void_p, c.c_char_p, c.c_int64, c.c_void_p)
 
 
 class _Callbacks(c.Structure):
-    _fields_ = (("log", _LogFn), ("notify", _NotifyFn), ("cancelled", _CancelledFn))
+    _fields_ = (
+        *(("log", _LogFn), ("notify", _NotifyFn), ("cancelled", _CancelledFn)),
+        *(("infer", _InferFn), ("control", _ControlFn), ("config", _ConfigFn)),
+        ("cancel", _NotifyFn),
+    )
 
 
 _P, _S, _U32, _I32, _U64 = c.c_void_p, c.c_char_p, c.c_uint32, c.c_int32, c.c_uint64
@@ -136,6 +114,13 @@ _PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "tr_request_free": (None, (_P,)),
     "tr_response_free": (None, (_P,)),
     "tr_outputs_free": (None, (_P,)),
+    "tr_called_response_new": (_P, (_P, c.c_int64)),
+    "tr_called_response_fail": (None, (_P, _I32, _S)),
+    "tr_called_response_add_parameter": (None, (_P, _S, _I32, _P)),
+    "tr_called_response_add_output": (_I32, (_P, _S, _I32, _P, _U32, _P, _U64)),
+    "tr_called_respond": (None, (_P, _P, _I32)),
+    "TRITONSERVER_MessageNewFromSerializedJson": (_P, (_P, _S, c.c_size_t)),
+    "TRITONSERVER_ErrorNew": (_P, (_I32, _S)),
     "TRITONSERVER_ErrorCode": (c.c_int, (_P,)),
     "TRITONSERVER_ErrorMessage": (_S, (_P,)),
     "TRITONSERVER_ErrorDelete": (None, (_P,)),
@@ -156,8 +141,12 @@ class Host:
             function.restype, function.argtypes = result, arguments
         self.library: Any = library
         self.watchers: dict[int, Any] = {}
+        self.called = CalledModels(library)
         self._callbacks = _Callbacks(
-            _LogFn(_write_log), _NotifyFn(self._notify), _CancelledFn(self._cancelled)
+            *(_LogFn(_write_log), _NotifyFn(self._notify), _CancelledFn(self._cancelled)),
+            *(_InferFn(self.called.infer), _ControlFn(self.called.control)),
+            _ConfigFn(self.called.config),
+            _NotifyFn(self.called.cancel),
         )
         library.tr_set_callbacks(c.byref(self._callbacks))
         atexit.register(library.tr_set_callbacks, None)

@@ -26,12 +26,14 @@ class NativeInstance:
         self,
         host: Host,
         handle: int,
+        model: int,
         config: ModelConfig,
         turn: threading.Lock | None,
         gone: Callable[[NativeInstance], None],
     ) -> None:
         self._host = host
         self._handle = handle
+        self._model_handle = model
         self._model = config.name
         self._decoupled = config.decoupled
         self._outputs = {each.spec.name: each.spec.datatype for each in config.output}
@@ -51,7 +53,8 @@ class NativeInstance:
         if not running:
             return
         handles = (c.c_void_p * len(running))(*(each.handle for each in running))
-        with self._turn or nullcontext():
+        calling = self._host.called.executing(self._model_handle, calls)
+        with calling, self._turn or nullcontext():
             self._host.library.tr_instance_execute(self._handle, handles, len(running))
         for each in running:
             each.drain()

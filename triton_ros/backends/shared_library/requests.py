@@ -18,16 +18,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from triton_ros.backends.shared_library import host as h
+from triton_ros.backends.shared_library.native_values import DATATYPES, parameter, values
 from triton_ros.backends.shared_library.tensors import raw_input, take_output
 from triton_ros.core.backend import ExecutionRequest
 from triton_ros.core.errors import InternalError, TritonError
-from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array, datatype_of
 
 _LOG = logging.getLogger(__name__)
 _SEQUENCE_START, _SEQUENCE_END = 1, 2
 _TOKENS = itertools.count(1)
-_DATATYPES = {name: number for number, name in enumerate(h.DATATYPES)}
+_DATATYPES = {name: number for number, name in enumerate(DATATYPES)}
 
 
 class Running:
@@ -82,7 +82,7 @@ class Running:
         for name in request.outputs or self._outputs:
             library.tr_request_add_output(handle, name.encode())
         for name, value in request.parameters.items():
-            kind, pointer = _parameter(value)
+            kind, pointer = parameter(value)
             library.tr_request_add_parameter(handle, name.encode(), kind, pointer)
         return handle
 
@@ -111,7 +111,7 @@ class Running:
         failed = self._host.error(response.error, f"model '{self._model}'")
         try:
             if failed is None:
-                answer, parameters = self._tensors(response.outputs), _values(response.parameters)
+                answer, parameters = self._tensors(response.outputs), values(response.parameters)
                 answer |= self._states()
         except TritonError as error:
             failed = InternalError(f"model '{self._model}': {error}")
@@ -160,24 +160,3 @@ class Running:
 
 def _kind(value: Array) -> str:
     return datatype_of(value.dtype)
-
-
-def _parameter(value: Parameter) -> tuple[int, Any]:
-    if isinstance(value, bool):
-        return h.BOOL, c.byref(c.c_bool(value))
-    if isinstance(value, int):
-        return h.INT, c.byref(c.c_int64(value))
-    if isinstance(value, float):
-        return h.DOUBLE, c.byref(c.c_double(value))
-    return h.STRING, c.c_char_p(value.encode())
-
-
-def _values(value: Any) -> dict[str, Parameter]:
-    found: dict[str, Parameter] = {}
-    while value:
-        entry = value.contents
-        text = c.string_at(entry.text, entry.byte_size).decode() if entry.text else ""
-        by_kind = (text, entry.integer, bool(entry.boolean), entry.real, text)
-        found[entry.name.decode(errors="replace")] = by_kind[entry.type]
-        value = entry.next
-    return found

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from triton_ros.backends.shared_library.host import DATATYPES, Output
+from triton_ros.backends.shared_library.native_values import DATATYPES, Output
 from triton_ros.core.errors import InternalError, InvalidArgumentError
 from triton_ros.core.tensor import Array, numpy_dtype
 
@@ -65,6 +65,28 @@ def take_output(output: Output, free: Callable[[int], None]) -> Array:
 
     Raises `InternalError` when datatype, shape and size do not fit each other.
     """
+    name, datatype, shape = _described(output)
+    if datatype == "BYTES":
+        return _texts(name, shape, _bytes_of(output))
+    dtype = numpy_dtype(datatype)
+    _check_size(name, datatype, shape, output.byte_size)
+    if not output.byte_size:
+        return np.empty(shape, dtype)
+    address, output.data = output.data, None
+    assert address is not None
+    return np.asarray(_Buffer(address, shape, dtype, free))
+
+
+def array_of(tensor: Output, data: bytes) -> Array:
+    """A tensor whose bytes were copied to `data`; raises as `take_output` does."""
+    name, datatype, shape = _described(tensor)
+    if datatype == "BYTES":
+        return _texts(name, shape, data)
+    _check_size(name, datatype, shape, len(data))
+    return np.frombuffer(data, numpy_dtype(datatype)).reshape(shape)
+
+
+def _described(output: Output) -> tuple[str, str, tuple[int, ...]]:
     name = output.name.decode(errors="replace")
     shape = tuple(output.shape[: output.rank])
     known = 0 < output.datatype < len(DATATYPES)
@@ -73,20 +95,15 @@ def take_output(output: Output, free: Callable[[int], None]) -> Array:
         raise InternalError(f"output '{name}': {datatype} is not supported")
     if any(dim < 0 for dim in shape):
         raise InternalError(f"output '{name}' has the shape {list(shape)}")
-    count = math.prod(shape)
-    if datatype == "BYTES":
-        return _texts(name, shape, count, _bytes_of(output))
-    dtype = numpy_dtype(datatype)
-    if output.byte_size != count * dtype.itemsize:
+    return name, datatype, shape
+
+
+def _check_size(name: str, datatype: str, shape: tuple[int, ...], size: int) -> None:
+    wanted = math.prod(shape) * numpy_dtype(datatype).itemsize
+    if size != wanted:
         raise InternalError(
-            f"output '{name}' has {output.byte_size} bytes, but {datatype} {list(shape)} needs"
-            f" {count * dtype.itemsize}"
+            f"output '{name}' has {size} bytes, but {datatype} {list(shape)} needs {wanted}"
         )
-    if not count:
-        return np.empty(shape, dtype)
-    address, output.data = output.data, None
-    assert address is not None
-    return np.asarray(_Buffer(address, shape, dtype, free))
 
 
 def _bytes_of(output: Output) -> bytes:
@@ -95,7 +112,8 @@ def _bytes_of(output: Output) -> bytes:
     return ctypes.string_at(output.data, output.byte_size)
 
 
-def _texts(name: str, shape: tuple[int, ...], count: int, data: bytes) -> Array:
+def _texts(name: str, shape: tuple[int, ...], data: bytes) -> Array:
+    count = math.prod(shape)
     if count * _LENGTH.size > len(data):
         raise InternalError(f"output '{name}' has {len(data)} bytes for {count} BYTES elements")
     out = np.empty(count, np.object_)

@@ -33,6 +33,15 @@ typedef struct tr_callbacks {
   void (*log)(int32_t level, const char *file, int32_t line, const char *message);
   void (*notify)(uint64_t token);      /* a decoupled request has news */
   int32_t (*cancelled)(uint64_t token);
+  /* What a backend asks of the server (called.h). */
+  TRITONSERVER_Error *(*infer)(TRITONSERVER_InferenceRequest *request);
+  TRITONSERVER_Error *(*control)(
+      TRITONSERVER_Server *server, int32_t action, const char *name, int64_t version,
+      int32_t *answer);
+  TRITONSERVER_Error *(*config)(
+      TRITONSERVER_Server *server, const char *name, int64_t version,
+      TRITONSERVER_Message **config);
+  void (*cancel)(uint64_t token);
 } tr_callbacks;
 
 typedef struct tr_value { /* a parameter */
@@ -179,7 +188,7 @@ struct TRITONBACKEND_ModelInstance {
 
 /* Living objects: what a leak shows in. */
 typedef struct tr_counters {
-  int64_t backends, models, instances, requests, responses, factories;
+  int64_t backends, models, instances, requests, responses, factories, called, answers;
 } tr_counters;
 
 extern tr_counters tr_living;

@@ -188,7 +188,7 @@ const char *TRITONSERVER_ErrorMessage(TRITONSERVER_Error *error) { return error-
 
 void tr_set_callbacks(const tr_callbacks *callbacks)
 {
-  tr_callbacks none = {NULL, NULL, NULL};
+  tr_callbacks none = {0};
   tr_python = callbacks == NULL ? none : *callbacks;
 }
 

@@ -115,6 +115,16 @@ typedef enum tritonserver_responsecompleteflag_enum {
   TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
 } TRITONSERVER_ResponseCompleteFlag;
 
+typedef enum tritonserver_batchflag_enum {
+  TRITONSERVER_BATCH_UNKNOWN = 1,
+  TRITONSERVER_BATCH_FIRST_DIM = 2
+} TRITONSERVER_ModelBatchFlag;
+
+typedef enum tritonserver_txn_property_flag_enum {
+  TRITONSERVER_TXN_ONE_TO_ONE = 1,
+  TRITONSERVER_TXN_DECOUPLED = 2
+} TRITONSERVER_ModelTxnPropertyFlag;
+
 TRITONSERVER_Error *TRITONSERVER_ApiVersion(uint32_t *major, uint32_t *minor);
 const char *TRITONSERVER_DataTypeString(TRITONSERVER_DataType datatype);
 TRITONSERVER_DataType TRITONSERVER_StringToDataType(const char *dtype);
@@ -194,6 +204,156 @@ TRITONSERVER_Error *TRITONSERVER_MetricSet(TRITONSERVER_Metric *metric, double v
 TRITONSERVER_Error *TRITONSERVER_MetricObserve(TRITONSERVER_Metric *metric, double value);
 TRITONSERVER_Error *TRITONSERVER_GetMetricKind(
     TRITONSERVER_Metric *metric, TRITONSERVER_MetricKind *kind);
+
+/* --- calling other models ---------------------------------------------------------------------- */
+
+typedef TRITONSERVER_Error *(*TRITONSERVER_ResponseAllocatorAllocFn_t)(
+    TRITONSERVER_ResponseAllocator *allocator, const char *tensor_name, size_t byte_size,
+    TRITONSERVER_MemoryType memory_type, int64_t memory_type_id, void *userp, void **buffer,
+    void **buffer_userp, TRITONSERVER_MemoryType *actual_memory_type,
+    int64_t *actual_memory_type_id);
+typedef TRITONSERVER_Error *(*TRITONSERVER_ResponseAllocatorBufferAttributesFn_t)(
+    TRITONSERVER_ResponseAllocator *allocator, const char *tensor_name,
+    TRITONSERVER_BufferAttributes *buffer_attributes, void *userp, void *buffer_userp);
+typedef TRITONSERVER_Error *(*TRITONSERVER_ResponseAllocatorQueryFn_t)(
+    TRITONSERVER_ResponseAllocator *allocator, void *userp, const char *tensor_name,
+    size_t *byte_size, TRITONSERVER_MemoryType *memory_type, int64_t *memory_type_id);
+typedef TRITONSERVER_Error *(*TRITONSERVER_ResponseAllocatorReleaseFn_t)(
+    TRITONSERVER_ResponseAllocator *allocator, void *buffer, void *buffer_userp,
+    size_t byte_size, TRITONSERVER_MemoryType memory_type, int64_t memory_type_id);
+typedef TRITONSERVER_Error *(*TRITONSERVER_ResponseAllocatorStartFn_t)(
+    TRITONSERVER_ResponseAllocator *allocator, void *userp);
+typedef TRITONSERVER_Error *(*TRITONSERVER_InferenceRequestReleaseFn_t)(
+    TRITONSERVER_InferenceRequest *request, const uint32_t flags, void *userp);
+typedef void (*TRITONSERVER_InferenceResponseCompleteFn_t)(
+    TRITONSERVER_InferenceResponse *response, const uint32_t flags, void *userp);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestNew(
+    TRITONSERVER_InferenceRequest **inference_request, TRITONSERVER_Server *server,
+    const char *model_name, const int64_t model_version);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestDelete(
+    TRITONSERVER_InferenceRequest *inference_request);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetId(
+    TRITONSERVER_InferenceRequest *inference_request, const char *id);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestId(
+    TRITONSERVER_InferenceRequest *inference_request, const char **id);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetCorrelationIdString(
+    TRITONSERVER_InferenceRequest *inference_request, const char *correlation_id);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestCorrelationIdString(
+    TRITONSERVER_InferenceRequest *inference_request, const char **correlation_id);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestAddInput(
+    TRITONSERVER_InferenceRequest *inference_request, const char *name,
+    const TRITONSERVER_DataType datatype, const int64_t *shape, uint64_t dim_count);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestAppendInputData(
+    TRITONSERVER_InferenceRequest *inference_request, const char *name, const void *base,
+    size_t byte_size, TRITONSERVER_MemoryType memory_type, int64_t memory_type_id);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestAppendInputDataWithHostPolicy(
+    TRITONSERVER_InferenceRequest *inference_request, const char *name, const void *base,
+    size_t byte_size, TRITONSERVER_MemoryType memory_type, int64_t memory_type_id,
+    const char *host_policy_name);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestAppendInputDataWithBufferAttributes(
+    TRITONSERVER_InferenceRequest *inference_request, const char *name, const void *base,
+    TRITONSERVER_BufferAttributes *buffer_attributes);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestRemoveAllInputData(
+    TRITONSERVER_InferenceRequest *inference_request, const char *name);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestRemoveInput(
+    TRITONSERVER_InferenceRequest *inference_request, const char *name);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestRemoveAllInputs(
+    TRITONSERVER_InferenceRequest *inference_request);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestAddRequestedOutput(
+    TRITONSERVER_InferenceRequest *inference_request, const char *name);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestRemoveAllRequestedOutputs(
+    TRITONSERVER_InferenceRequest *inference_request);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetStringParameter(
+    TRITONSERVER_InferenceRequest *request, const char *key, const char *value);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetIntParameter(
+    TRITONSERVER_InferenceRequest *request, const char *key, const int64_t value);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetBoolParameter(
+    TRITONSERVER_InferenceRequest *request, const char *key, const bool value);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetDoubleParameter(
+    TRITONSERVER_InferenceRequest *request, const char *key, const double value);
+TRITONSERVER_Error *TRITONSERVER_ResponseAllocatorNew(
+    TRITONSERVER_ResponseAllocator **allocator,
+    TRITONSERVER_ResponseAllocatorAllocFn_t alloc_fn,
+    TRITONSERVER_ResponseAllocatorReleaseFn_t release_fn,
+    TRITONSERVER_ResponseAllocatorStartFn_t start_fn);
+TRITONSERVER_Error *TRITONSERVER_ResponseAllocatorDelete(TRITONSERVER_ResponseAllocator *allocator);
+TRITONSERVER_Error *TRITONSERVER_ResponseAllocatorSetBufferAttributesFunction(
+    TRITONSERVER_ResponseAllocator *allocator,
+    TRITONSERVER_ResponseAllocatorBufferAttributesFn_t buffer_attributes_fn);
+TRITONSERVER_Error *TRITONSERVER_ResponseAllocatorSetQueryFunction(
+    TRITONSERVER_ResponseAllocator *allocator,
+    TRITONSERVER_ResponseAllocatorQueryFn_t query_fn);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetReleaseCallback(
+    TRITONSERVER_InferenceRequest *inference_request,
+    TRITONSERVER_InferenceRequestReleaseFn_t request_release_fn, void *request_release_userp);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetResponseCallback(
+    TRITONSERVER_InferenceRequest *inference_request,
+    TRITONSERVER_ResponseAllocator *response_allocator, void *response_allocator_userp,
+    TRITONSERVER_InferenceResponseCompleteFn_t response_fn, void *response_userp);
+TRITONSERVER_Error *TRITONSERVER_ServerInferAsync(
+    TRITONSERVER_Server *server, TRITONSERVER_InferenceRequest *inference_request,
+    TRITONSERVER_InferenceTrace *trace);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestCancel(
+    TRITONSERVER_InferenceRequest *inference_request);
+TRITONSERVER_Error *TRITONSERVER_ServerIsReady(TRITONSERVER_Server *server, bool *ready);
+TRITONSERVER_Error *TRITONSERVER_ServerModelConfig(
+    TRITONSERVER_Server *server, const char *model_name, const int64_t model_version,
+    const uint32_t config_version, TRITONSERVER_Message **model_config);
+TRITONSERVER_Error *TRITONSERVER_ServerModelTransactionProperties(
+    TRITONSERVER_Server *server, const char *model_name, const int64_t model_version,
+    uint32_t *txn_flags, void **voidp);
+TRITONSERVER_Error *TRITONSERVER_ServerModelBatchProperties(
+    TRITONSERVER_Server *server, const char *model_name, const int64_t model_version,
+    uint32_t *flags, void **voidp);
+TRITONSERVER_Error *TRITONSERVER_ServerModelIsReady(
+    TRITONSERVER_Server *server, const char *model_name, const int64_t model_version,
+    bool *ready);
+TRITONSERVER_Error *TRITONSERVER_ServerLoadModel(
+    TRITONSERVER_Server *server, const char *model_name);
+TRITONSERVER_Error *TRITONSERVER_ServerUnloadModel(
+    TRITONSERVER_Server *server, const char *model_name);
+TRITONSERVER_Error *TRITONSERVER_ServerIsLive(TRITONSERVER_Server *server, bool *live);
+TRITONSERVER_Error *TRITONSERVER_InferenceResponseDelete(
+    TRITONSERVER_InferenceResponse *inference_response);
+TRITONSERVER_Error *TRITONSERVER_InferenceResponseError(
+    TRITONSERVER_InferenceResponse *inference_response);
+TRITONSERVER_Error *TRITONSERVER_InferenceResponseModel(
+    TRITONSERVER_InferenceResponse *inference_response, const char **model_name,
+    int64_t *model_version);
+TRITONSERVER_Error *TRITONSERVER_InferenceResponseId(
+    TRITONSERVER_InferenceResponse *inference_response, const char **request_id);
+TRITONSERVER_Error *TRITONSERVER_InferenceResponseParameterCount(
+    TRITONSERVER_InferenceResponse *inference_response, uint32_t *count);
+TRITONSERVER_Error *TRITONSERVER_InferenceResponseParameter(
+    TRITONSERVER_InferenceResponse *inference_response, const uint32_t index, const char **name,
+    TRITONSERVER_ParameterType *type, const void **vvalue);
+TRITONSERVER_Error *TRITONSERVER_InferenceResponseOutputCount(
+    TRITONSERVER_InferenceResponse *inference_response, uint32_t *count);
+TRITONSERVER_Error *TRITONSERVER_InferenceResponseOutput(
+    TRITONSERVER_InferenceResponse *inference_response, const uint32_t index, const char **name,
+    TRITONSERVER_DataType *datatype, const int64_t **shape, uint64_t *dim_count,
+    const void **base, size_t *byte_size, TRITONSERVER_MemoryType *memory_type,
+    int64_t *memory_type_id, void **userp);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetFlags(
+    TRITONSERVER_InferenceRequest *inference_request, uint32_t flags);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestFlags(
+    TRITONSERVER_InferenceRequest *inference_request, uint32_t *flags);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetPriority(
+    TRITONSERVER_InferenceRequest *inference_request, uint32_t priority);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestPriority(
+    TRITONSERVER_InferenceRequest *inference_request, uint32_t *priority);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetPriorityUInt64(
+    TRITONSERVER_InferenceRequest *inference_request, uint64_t priority);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestPriorityUInt64(
+    TRITONSERVER_InferenceRequest *inference_request, uint64_t *priority);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetTimeoutMicroseconds(
+    TRITONSERVER_InferenceRequest *inference_request, uint64_t timeout_us);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestTimeoutMicroseconds(
+    TRITONSERVER_InferenceRequest *inference_request, uint64_t *timeout_us);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestSetCorrelationId(
+    TRITONSERVER_InferenceRequest *inference_request, uint64_t correlation_id);
+TRITONSERVER_Error *TRITONSERVER_InferenceRequestCorrelationId(
+    TRITONSERVER_InferenceRequest *inference_request, uint64_t *correlation_id);
 
 #ifdef __cplusplus
 }

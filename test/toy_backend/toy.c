@@ -14,6 +14,7 @@
  *   short     y's buffer is smaller than its shape says
  *   later     y = x from a thread of its own, after the execution returned
  *   watch     waits until the request is cancelled, then fails it
+ *   call      y is what the model of the parameter "other" answers to x
  *   crash     y = x; writes to address 0 if x[0] is negative, hangs if it is 1000
  *   bad_model, bad_instance             initialize fails
  *   reschedule  the first execution of a sequence's request asks for another
@@ -25,29 +26,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "triton/core/tritonbackend.h"
-
-#define FINAL TRITONSERVER_RESPONSE_COMPLETE_FINAL
-
-typedef struct toy {
-  char kind[32];
-  double scale, offset;
-  char facts[4096];
-} toy;
-
-typedef struct tensor {
-  const char *name;
-  TRITONSERVER_DataType type;
-  const int64_t *shape;
-  uint32_t rank;
-  const void *data;
-  uint64_t bytes;
-} tensor;
-
-static TRITONSERVER_Error *failed(TRITONSERVER_Error_Code code, const char *text)
-{
-  return TRITONSERVER_ErrorNew(code, text);
-}
+#include "toy.h"
 
 static int parameter(const char *json, const char *name, char *value, size_t size)
 {
@@ -61,12 +40,6 @@ static int parameter(const char *json, const char *name, char *value, size_t siz
   size_t length = strcspn(at, "\"");
   snprintf(value, size, "%.*s", (int)length, at);
   return 1;
-}
-
-static void add_fact(toy *state, const char *key, const char *value)
-{
-  size_t used = strlen(state->facts);
-  snprintf(state->facts + used, sizeof(state->facts) - used, "%s=%s\n", key, value);
 }
 
 /* --- models ------------------------------------------------------------------------------------ */
@@ -90,32 +63,6 @@ static TRITONSERVER_Error *complete(TRITONBACKEND_Model *model)
   return error;
 }
 
-static void model_facts(TRITONBACKEND_Model *model, toy *state)
-{
-  const char *text;
-  char number[32];
-  uint64_t version;
-  size_t size;
-  TRITONBACKEND_Backend *backend;
-  TRITONBACKEND_ArtifactType type;
-  TRITONSERVER_Message *message;
-  TRITONBACKEND_ModelName(model, &text);
-  add_fact(state, "model", text);
-  TRITONBACKEND_ModelVersion(model, &version);
-  snprintf(number, sizeof(number), "%llu", (unsigned long long)version);
-  add_fact(state, "version", number);
-  TRITONBACKEND_ModelRepository(model, &type, &text);
-  add_fact(state, "repository", text);
-  TRITONBACKEND_ModelBackend(model, &backend);
-  TRITONBACKEND_BackendName(backend, &text);
-  add_fact(state, "backend", text);
-  TRITONBACKEND_BackendArtifacts(backend, &type, &text);
-  add_fact(state, "artifacts", text);
-  TRITONBACKEND_BackendConfig(backend, &message);
-  TRITONSERVER_MessageSerializeToJson(message, &text, &size);
-  add_fact(state, "cmdline", text);
-}
-
 TRITONSERVER_Error *TRITONBACKEND_ModelInitialize(TRITONBACKEND_Model *model)
 {
   TRITONSERVER_Message *message;
@@ -126,6 +73,7 @@ TRITONSERVER_Error *TRITONBACKEND_ModelInitialize(TRITONBACKEND_Model *model)
   TRITONBACKEND_ModelConfig(model, 1, &message);
   TRITONSERVER_MessageSerializeToJson(message, &json, &size);
   parameter(json, "kind", state->kind, sizeof(state->kind));
+  parameter(json, "other", state->other, sizeof(state->other));
   state->scale = parameter(json, "scale", number, sizeof(number)) ? atof(number) : 2.0;
   state->offset = parameter(json, "offset", number, sizeof(number)) ? atof(number) : 1.0;
   TRITONSERVER_MessageDelete(message);
@@ -152,7 +100,7 @@ TRITONSERVER_Error *TRITONBACKEND_ModelFinalize(TRITONBACKEND_Model *model)
   return NULL;
 }
 
-static toy *toy_of(TRITONBACKEND_ModelInstance *instance)
+toy *toy_of(TRITONBACKEND_ModelInstance *instance)
 {
   TRITONBACKEND_Model *model;
   void *state;
@@ -186,231 +134,6 @@ TRITONSERVER_Error *TRITONBACKEND_ModelInstanceReady(TRITONBACKEND_ModelInstance
     return failed(TRITONSERVER_ERROR_UNAVAILABLE, "a silent toy is never ready");
   }
   return NULL;
-}
-
-/* --- tensors ----------------------------------------------------------------------------------- */
-
-static TRITONSERVER_Error *read_input(TRITONBACKEND_Request *request, uint32_t index, tensor *found)
-{
-  TRITONBACKEND_Input *input;
-  TRITONSERVER_MemoryType memory = TRITONSERVER_MEMORY_CPU;
-  int64_t device = 0;
-  TRITONSERVER_Error *error = TRITONBACKEND_RequestInputByIndex(request, index, &input);
-  if (error != NULL) {
-    return error;
-  }
-  TRITONBACKEND_InputProperties(
-      input, &found->name, &found->type, &found->shape, &found->rank, &found->bytes, NULL);
-  return TRITONBACKEND_InputBuffer(input, 0, &found->data, &found->bytes, &memory, &device);
-}
-
-static void *write_output(
-    TRITONBACKEND_Response *response, const char *name, TRITONSERVER_DataType type,
-    const int64_t *shape, uint32_t rank, uint64_t bytes)
-{
-  TRITONBACKEND_Output *output;
-  TRITONSERVER_MemoryType memory = TRITONSERVER_MEMORY_CPU;
-  int64_t device = 0;
-  void *buffer;
-  TRITONBACKEND_ResponseOutput(response, &output, name, type, shape, rank);
-  TRITONBACKEND_OutputBuffer(output, &buffer, bytes, &memory, &device);
-  return buffer;
-}
-
-static TRITONSERVER_Error *copy(
-    TRITONBACKEND_Request *request, TRITONBACKEND_Response *response, uint64_t less)
-{
-  tensor x;
-  TRITONSERVER_Error *error = read_input(request, 0, &x);
-  if (error == NULL) {
-    memcpy(
-        write_output(response, "y", x.type, x.shape, x.rank, x.bytes - less), x.data,
-        x.bytes - less);
-  }
-  return error;
-}
-
-static TRITONSERVER_Error *gather(TRITONBACKEND_Request *request, TRITONBACKEND_Response *response)
-{
-  tensor x;
-  TRITONSERVER_Error *error = read_input(request, 0, &x);
-  if (error != NULL) {
-    return error;
-  }
-  float *y = write_output(
-      response, "y", TRITONSERVER_TYPE_FP32, x.shape, x.rank, x.bytes / sizeof(int64_t) * 4);
-  for (uint64_t i = 0; i < x.bytes / sizeof(int64_t); i++) {
-    int64_t index = ((const int64_t *)x.data)[i];
-    if (index < 0 || index > 3) {
-      return failed(TRITONSERVER_ERROR_INVALID_ARG, "the index is out of range");
-    }
-    y[i] = (float)(10 * (index + 1));
-  }
-  return NULL;
-}
-
-static void affine(
-    const toy *state, TRITONBACKEND_Request *request, TRITONBACKEND_Response *response)
-{
-  tensor x;
-  TRITONSERVER_ErrorDelete(read_input(request, 0, &x));
-  float *y = write_output(response, "y", x.type, x.shape, x.rank, x.bytes);
-  for (uint64_t i = 0; i < x.bytes / 4; i++) {
-    y[i] = (float)(state->scale * ((const float *)x.data)[i] + state->offset);
-  }
-}
-
-static void add_sub(TRITONBACKEND_Request *request, TRITONBACKEND_Response *response)
-{
-  tensor a = {0}, b = {0};
-  for (uint32_t i = 0; i < 2; i++) {
-    tensor found;
-    TRITONSERVER_ErrorDelete(read_input(request, i, &found));
-    *(strcmp(found.name, "INPUT0") == 0 ? &a : &b) = found;
-  }
-  float *sum = write_output(response, "OUTPUT0", a.type, a.shape, a.rank, a.bytes);
-  float *difference = write_output(response, "OUTPUT1", a.type, a.shape, a.rank, a.bytes);
-  for (uint64_t i = 0; i < a.bytes / 4; i++) {
-    sum[i] = ((const float *)a.data)[i] + ((const float *)b.data)[i];
-    difference[i] = ((const float *)a.data)[i] - ((const float *)b.data)[i];
-  }
-}
-
-static TRITONSERVER_Error *watch(TRITONBACKEND_Request *request)
-{
-  bool cancelled = false;
-  struct timespec pause = {0, 1000000};
-  for (int i = 0; i < 20000 && !cancelled; i++) {
-    nanosleep(&pause, NULL);
-    TRITONBACKEND_RequestIsCancelled(request, &cancelled);
-  }
-  return cancelled ? failed(TRITONSERVER_ERROR_CANCELLED, "it saw that it is cancelled") : NULL;
-}
-
-/* x [1] is added to the state "sum_in"; y is the sum so far. */
-static void add_up(TRITONBACKEND_Request *request, TRITONBACKEND_Response *response)
-{
-  TRITONBACKEND_State *state;
-  TRITONSERVER_MemoryType memory = TRITONSERVER_MEMORY_CPU;
-  int64_t device = 0;
-  void *buffer;
-  float sum = 0;
-  tensor x;
-  uint32_t count;
-  TRITONBACKEND_RequestInputCount(request, &count);
-  for (uint32_t i = 0; i < count; i++) {
-    TRITONSERVER_ErrorDelete(read_input(request, i, &x));
-    if (strcmp(x.name, "START") != 0) {
-      sum += *(const float *)x.data;
-    }
-  }
-  TRITONSERVER_ErrorDelete(read_input(request, 0, &x));
-  *(float *)write_output(response, "y", TRITONSERVER_TYPE_FP32, x.shape, x.rank, 4) = sum;
-  TRITONBACKEND_StateNew(&state, request, "sum_out", TRITONSERVER_TYPE_FP32, x.shape, x.rank);
-  TRITONBACKEND_StateBuffer(state, &buffer, 4, &memory, &device);
-  *(float *)buffer = sum;
-  TRITONBACKEND_StateUpdate(state);
-}
-
-/* --- facts ------------------------------------------------------------------------------------- */
-
-static void request_facts(TRITONBACKEND_Request *request, toy *all)
-{
-  const char *text = "", *key;
-  char number[64];
-  uint32_t count, flags;
-  uint64_t id = 0, timeout;
-  bool cancelled;
-  TRITONSERVER_ParameterType type;
-  const void *value;
-  TRITONBACKEND_RequestId(request, &text);
-  add_fact(all, "id", text);
-  TRITONSERVER_Error *error = TRITONBACKEND_RequestCorrelationIdString(request, &text);
-  if (error == NULL) {
-    add_fact(all, "correlation_text", text);
-  } else {
-    TRITONSERVER_ErrorDelete(error);
-    TRITONSERVER_ErrorDelete(TRITONBACKEND_RequestCorrelationId(request, &id));
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)id);
-    add_fact(all, "correlation", number);
-  }
-  TRITONBACKEND_RequestFlags(request, &flags);
-  TRITONBACKEND_InferenceRequestTimeoutMicroseconds(request, &timeout);
-  TRITONBACKEND_RequestIsCancelled(request, &cancelled);
-  snprintf(
-      number, sizeof(number), "%u %llu %d", flags, (unsigned long long)timeout, (int)cancelled);
-  add_fact(all, "flags timeout cancelled", number);
-  TRITONBACKEND_RequestParameterCount(request, &count);
-  for (uint32_t i = 0; i < count; i++) {
-    TRITONBACKEND_RequestParameter(request, i, &key, &type, &value);
-    if (type == TRITONSERVER_PARAMETER_STRING) {
-      snprintf(number, sizeof(number), "%s", (const char *)value);
-    } else if (type == TRITONSERVER_PARAMETER_INT) {
-      snprintf(number, sizeof(number), "%lld", (long long)*(const int64_t *)value);
-    } else if (type == TRITONSERVER_PARAMETER_BOOL) {
-      snprintf(number, sizeof(number), "%s", *(const bool *)value ? "true" : "false");
-    } else {
-      snprintf(number, sizeof(number), "%g", *(const double *)value);
-    }
-    add_fact(all, key, number);
-  }
-  TRITONBACKEND_RequestOutputCount(request, &count);
-  for (uint32_t i = 0; i < count; i++) {
-    TRITONBACKEND_RequestOutputName(request, i, &text);
-    add_fact(all, "wants", text);
-  }
-}
-
-static void instance_facts(TRITONBACKEND_ModelInstance *instance, toy *all)
-{
-  const char *text;
-  char number[64];
-  int32_t device;
-  int64_t id;
-  bool passive;
-  uint32_t count;
-  size_t size;
-  TRITONSERVER_InstanceGroupKind kind;
-  TRITONSERVER_Message *message;
-  TRITONBACKEND_ModelInstanceName(instance, &text);
-  add_fact(all, "instance", text);
-  TRITONBACKEND_ModelInstanceKind(instance, &kind);
-  TRITONBACKEND_ModelInstanceDeviceId(instance, &device);
-  TRITONBACKEND_ModelInstanceIsPassive(instance, &passive);
-  snprintf(number, sizeof(number), "%d %d %d", (int)kind, device, (int)passive);
-  add_fact(all, "kind device passive", number);
-  TRITONBACKEND_ModelInstanceHostPolicy(instance, &message);
-  TRITONSERVER_MessageSerializeToJson(message, &text, &size);
-  add_fact(all, "host_policy", text);
-  TRITONBACKEND_ModelInstanceProfileCount(instance, &count);
-  for (uint32_t i = 0; i < count; i++) {
-    TRITONBACKEND_ModelInstanceProfileName(instance, i, &text);
-    add_fact(all, "profile", text);
-  }
-  TRITONBACKEND_ModelInstanceSecondaryDeviceCount(instance, &count);
-  for (uint32_t i = 0; i < count; i++) {
-    TRITONBACKEND_ModelInstanceSecondaryDeviceProperties(instance, i, &text, &id);
-    snprintf(number, sizeof(number), "%s %lld", text, (long long)id);
-    add_fact(all, "secondary", number);
-  }
-}
-
-static void answer_facts(
-    TRITONBACKEND_ModelInstance *instance, TRITONBACKEND_Request *request,
-    TRITONBACKEND_Response *response)
-{
-  toy all = *toy_of(instance);
-  int64_t shape[2] = {1, 1};
-  instance_facts(instance, &all);
-  request_facts(request, &all);
-  uint32_t length = (uint32_t)strlen(all.facts);
-  char *to = write_output(response, "y", TRITONSERVER_TYPE_BYTES, shape, 2, length + 4);
-  memcpy(to, &length, 4);
-  memcpy(to + 4, all.facts, length);
-  TRITONBACKEND_ResponseSetStringParameter(response, "text", "words");
-  TRITONBACKEND_ResponseSetIntParameter(response, "number", -7);
-  TRITONBACKEND_ResponseSetBoolParameter(response, "truth", true);
-  TRITONBACKEND_ResponseSetDoubleParameter(response, "real", 0.5);
 }
 
 /* --- answers ----------------------------------------------------------------------------------- */
@@ -492,6 +215,8 @@ static void answer(
     error = gather(request, response);
   } else if (strcmp(state->kind, "facts") == 0) {
     answer_facts(instance, request, response);
+  } else if (strcmp(state->kind, "call") == 0) {
+    error = call(instance, request, response);
   } else if (strcmp(state->kind, "watch") == 0) {
     error = watch(request);
   } else if (strcmp(state->kind, "sum") == 0) {
