@@ -89,6 +89,10 @@ class Case:
     names_its_file: bool = True
     """`default_model_filename` names `filename`; else nothing does."""
     thread_parameter: str = ""
+    runs_on: Sequence[str] = ("KIND_AUTO", "KIND_CPU")
+    """The kinds of instance groups that it accepts."""
+    fixture: str = ""
+    """A fixture that it needs, which may skip the test."""
     refuses_gpu: bool = True
     """Says itself that there is no GPU (where core does not know)."""
     name: str = ""

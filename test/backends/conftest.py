@@ -26,6 +26,8 @@ def _parameter(case: Case) -> Any:
 @pytest.fixture(params=[_parameter(case) for case in CASES])
 def case(request: pytest.FixtureRequest) -> Case:
     value: Case = request.param
+    if value.fixture:
+        request.getfixturevalue(value.fixture)
     return value
 
 

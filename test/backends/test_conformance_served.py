@@ -25,7 +25,9 @@ TIMEOUT = 60
 @pytest.fixture
 def served(case: Case, tmp_path: Path) -> Iterator[Serve]:
     """``served(made, config)``: a server that has the toy loaded, through its repository."""
-    with InferenceServer([tmp_path], BackendRegistry().load_backend) as server:
+    gpus = int("KIND_GPU" in case.runs_on)
+    load_backend = BackendRegistry().load_backend
+    with InferenceServer([tmp_path], load_backend, gpu_count=lambda: gpus) as server:
 
         def serve(made: Made, config: str = "") -> InferenceServer:
             text = f'backend: "{case.backend}"\n{as_pbtxt(made.fields)}\n{config}'
@@ -38,7 +40,7 @@ def served(case: Case, tmp_path: Path) -> Iterator[Serve]:
 
 
 Serve = Callable[..., InferenceServer]
-TWO = "instance_group [ { count: 2 kind: KIND_CPU } ]"
+TWO = "instance_group [ { count: 2 kind: %s } ]"
 
 
 def _ask(server: InferenceServer, value: Array, name: str = "x") -> Array:
@@ -46,7 +48,7 @@ def _ask(server: InferenceServer, value: Array, name: str = "x") -> Array:
 
 
 def test_served_it_is_completed_checked_and_accounted_for(case: Case, served: Serve) -> None:
-    server = served(case.affine(), TWO)
+    server = served(case.affine(), TWO % case.runs_on[-1])
     np.testing.assert_array_equal(_ask(server, X), 2 * X + 1)
     described = server.describe("toy")
     config = described.config

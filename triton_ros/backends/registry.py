@@ -29,6 +29,7 @@ _BACKENDS = {
     "pytorch": ("triton_ros.backends.pytorch", "PyTorchBackend"),
     "python": ("triton_ros.backends.python.backend", "PythonBackend"),
     "tensorflow": ("triton_ros.backends.tensorflow", "TensorFlowBackend"),
+    "tensorrt": ("triton_ros.backends.tensorrt.backend", "TensorRtBackend"),
     "tflite": ("triton_ros.backends.tflite", "TfliteBackend"),
 }
 

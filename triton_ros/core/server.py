@@ -17,7 +17,7 @@ Example::
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,6 +27,7 @@ from queue import Empty, SimpleQueue
 
 from triton_ros.core.config.config_json import config_json
 from triton_ros.core.config.model_config import ModelConfig
+from triton_ros.core.control.instance_places import count_gpus
 from triton_ros.core.control.load_progress import LoadProgress
 from triton_ros.core.control.model_lifecycle import ModelLifecycle
 from triton_ros.core.control.model_loader import (
@@ -108,7 +109,8 @@ class InferenceServer:
     """Hosts the models of one or several repositories.
 
     `load_backend` gives the runtime for a backend's name and `load_processor` the work around a
-    model (None for raw tensors only); `clock` is monotonic nanoseconds.
+    model (None for raw tensors only); `clock` is monotonic nanoseconds; `gpu_count` tells how many
+    NVIDIA GPUs instance groups can have.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class InferenceServer:
         load_processor: LoadProcessor = no_processor,
         clock: Clock = time.monotonic_ns,
         options: ServerOptions | None = None,
+        gpu_count: Callable[[], int] = count_gpus,
     ) -> None:
         self.options = options or ServerOptions()
         self.repository = ModelRepository(repositories)
@@ -129,6 +132,7 @@ class InferenceServer:
             load_processor,
             clock,
             self.options,
+            gpu_count,
             cache=self.cache,
             make_calls=partial(ServerCalls, self),
         )
