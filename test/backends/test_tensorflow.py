@@ -107,6 +107,29 @@ def test_a_tag_is_chosen_by_parameter(backend: TensorFlowBackend, tmp_path: Path
         load(backend, tmp_path, files)
 
 
+def test_tables_are_filled_from_the_models_own_assets(
+    backend: TensorFlowBackend, tmp_path: Path
+) -> None:
+    """The vocabulary travels with the SavedModel: the file that it came from is gone."""
+    tf = toy_tensorflow.tensorflow()
+    words = tmp_path / "words.txt"
+    words.write_text("stop\ngo\n")
+    lines = tf.lookup.TextFileInitializer(
+        *(str(words), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE),
+        *(tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER),
+    )
+    module = tf.Module()
+    module.table = tf.lookup.StaticVocabularyTable(lines, 1)
+    spec = tf.TensorSpec([None], tf.string, name="x")
+    module.look = tf.function(lambda x: {"y": module.table.lookup(x)}, input_signature=[spec])
+    place = tmp_path / "made" / "model.savedmodel"
+    tf.saved_model.save(module, str(place), signatures=module.look)
+    words.unlink()
+    model = load(backend, tmp_path / "toy", toy_tensorflow.files(place))
+    answer = run(model, x=np.array(["go", "back", b"stop"], np.object_))
+    assert answer["y"].tolist() == [1, 2, 0]
+
+
 # --- GraphDef -------------------------------------------------------------------------------------
 
 
