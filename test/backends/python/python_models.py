@@ -39,6 +39,12 @@ def model(body: str, config: str = IO, **parameters: str) -> Toy:
     )
 
 
+def body(execute: str, extra: str = "") -> str:
+    """A class whose `execute` has these lines."""
+    lines = "\n".join("        " + line for line in execute.strip().splitlines())
+    return f"class TritonPythonModel:\n    def execute(self, requests):\n{lines}\n{extra}"
+
+
 @contextmanager
 def serving(
     path: Path, models: dict[str, Toy], options: ServerOptions | None = None

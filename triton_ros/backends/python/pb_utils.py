@@ -9,10 +9,8 @@ through a context variable while they execute.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import json
-import queue
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +23,7 @@ from triton_ros.backends.python.pb_model_config import (
     get_output_config_by_name,
     using_decoupled_model_transaction_policy,
 )
+from triton_ros.backends.python.pb_responses import ResponseIterator
 from triton_ros.backends.python.pb_tensor import (
     Tensor,
     deserialize_bytes_tensor,
@@ -316,39 +315,6 @@ class InferenceRequest:
 def _text(value: Any) -> str:
     """Names may come out of a tensor."""
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-class ResponseIterator:
-    """The responses of one call, as they come."""
-
-    def __init__(self) -> None:
-        self._responses: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._ended = False
-
-    def put(self, response: InferenceResponse, last: bool) -> None:
-        """For the host, from any thread."""
-        self._responses.put((response, last))
-
-    def __iter__(self) -> ResponseIterator:
-        return self
-
-    def __next__(self) -> InferenceResponse:
-        if self._ended:
-            raise StopIteration
-        response: InferenceResponse
-        response, self._ended = self._responses.get()
-        return response
-
-    def __aiter__(self) -> ResponseIterator:
-        return self
-
-    async def __anext__(self) -> InferenceResponse:
-        if self._ended:
-            raise StopAsyncIteration
-        loop = asyncio.get_running_loop()
-        response: InferenceResponse
-        response, self._ended = await loop.run_in_executor(None, self._responses.get)
-        return response
 
 
 class InferenceResponseSender:
