@@ -167,6 +167,8 @@ def test_what_it_reports_is_shown(serve: Serve) -> None:
     described = server.describe("toy")
     (usage,) = described.statistics.memory_usage
     assert (usage.kind, usage.byte_size, usage.how) == ("CPU", 12345, "backend")
+    times = {"input_ns": 10, "infer_ns": 20, "output_ns": 30}
+    assert described.counters == {"succeeded": 1, "failed": 0, "batches": 1, **times}
 
 
 # --- completion ---------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_shared_library import FILENAME, NO_COMPILER, SOURCES, library, toy_config
+from conformance_case import as_pbtxt
+from toy_models import Toy, write_model
+from toy_shared_library import FILENAME, NO_COMPILER, SOURCES, library, toy_config, toy_fields
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.backends.shared_library import build
@@ -25,6 +28,9 @@ from triton_ros.core.errors import (
     InvalidArgumentError,
     UnsupportedError,
 )
+from triton_ros.core.request import InferenceRequest
+from triton_ros.core.server_options import ServerOptions
+from triton_ros.main import make_server
 
 pytestmark = pytest.mark.skipif(bool(NO_COMPILER), reason=NO_COMPILER)
 
@@ -170,9 +176,12 @@ def test_a_library_finds_what_lies_beside_it(version_dir: Path) -> None:
     (version_dir / FILENAME).write_bytes(library())
     found = find_library("toy", version_dir, None)
     assert found is not None
-    copy = private_copy(found)
-    assert copy.parent != version_dir
-    assert (copy.parent / "libhelper.so").read_bytes() == b"beside"
+    with private_copy(found) as copy:
+        assert copy.parent != version_dir
+        assert copy.read_bytes() == library()
+        assert (copy.parent / "libhelper.so").read_bytes() == b"beside"
+    assert not copy.exists()
+    assert (copy.parent / "libhelper.so").exists(), "a library may open it later"
 
 
 # --- building -----------------------------------------------------------------------------------
@@ -185,6 +194,16 @@ def test_the_host_is_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     built = first.stat().st_mtime_ns
     assert (build.host_library(), first.stat().st_mtime_ns) == (first, built)
     assert [p.name for p in first.parent.iterdir()] == [build.HOST], "nothing is left behind"
+
+
+def test_all_of_it_compiles_without_a_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    build.host_library()
+    build.build_backend(SOURCES, tmp_path / "toy.so")
+    build.build_examples(tmp_path)
+    assert capfd.readouterr().err == ""
 
 
 def test_without_a_compiler_the_error_names_the_package(
@@ -261,3 +280,34 @@ def test_a_later_version_of_a_library_is_loaded_beside_the_old_one(version_dir: 
     for model in (old, new):
         model.finalize()
     assert np.array_equal(np.frombuffer(file.read_bytes(), np.uint8)[:4], [127, 69, 76, 70])
+
+
+def test_a_backend_may_be_in_cpp(version_dir: Path) -> None:
+    if not shutil.which("c++"):
+        pytest.skip("no C++ compiler is installed: apt install g++")
+    source = version_dir / "a.cc"
+    source.write_text(
+        '#include <string>\n#include "triton/core/tritonbackend.h"\n'
+        "TRITONSERVER_Error *TRITONBACKEND_ModelInitialize(TRITONBACKEND_Model *) {\n"
+        '  std::string text = std::string("from ") + "C++";\n'
+        "  return TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_INTERNAL, text.c_str()); }\n"
+        "TRITONSERVER_Error *TRITONBACKEND_ModelInstanceExecute(\n"
+        "    TRITONBACKEND_ModelInstance *, TRITONBACKEND_Request **, const uint32_t)\n"
+        "{ return nullptr; }\n"
+    )
+    build.build_backend([source], version_dir / FILENAME)
+    with pytest.raises(InternalError, match=r"model 'toy': from C\+\+"):
+        load(version_dir)
+
+
+def test_the_server_s_option_is_the_registry_s_directory(version_dir: Path, tmp_path: Path) -> None:
+    write_model(version_dir.parent, Toy(config=f'backend: "toy"\n{as_pbtxt(toy_fields("affine"))}'))
+    directory = tmp_path / "backends/toy"
+    directory.mkdir(parents=True)
+    (directory / FILENAME).write_bytes(library())
+    options = ServerOptions(backend_directory=directory.parent)
+    with make_server([version_dir.parents[1]], options) as server:
+        server.load_model("toy").result(30)
+        x = np.ones((1, 4), np.float32)
+        answer = server.infer(InferenceRequest("toy", {"x": x}), 30)
+    np.testing.assert_array_equal(answer.outputs["y"], 2 * x + 1)

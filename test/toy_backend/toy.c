@@ -11,6 +11,7 @@
  *   complete  sets inputs, outputs and max_batch_size itself
  *   facts     y = BYTES: what it is told of itself, its server and the request
  *   report    y = x; tells its times and memory
+ *   meet      y is how many executions there are at once; waits `scale` seconds for two
  *   short     y's buffer is smaller than its shape says
  *   later     y = x from a thread of its own, after the execution returned
  *   watch     waits until the request is cancelled, then fails it
@@ -201,6 +202,23 @@ static void start_repeat(TRITONBACKEND_Request *request)
   release(request);
 }
 
+/* Waits until there are two executions at once, but not for ever; how many there were. */
+static float meet(double patience)
+{
+  static int executing = 0, most = 0;
+  struct timespec pause = {0, 1000000};
+  int now = __atomic_add_fetch(&executing, 1, __ATOMIC_SEQ_CST);
+  for (int i = 0; i < patience * 1000 && now < 2; i++) { /* the second one says so */
+    nanosleep(&pause, NULL);
+    now = __atomic_load_n(&most, __ATOMIC_SEQ_CST);
+  }
+  if (now > __atomic_load_n(&most, __ATOMIC_SEQ_CST)) {
+    __atomic_store_n(&most, now, __ATOMIC_SEQ_CST);
+  }
+  __atomic_sub_fetch(&executing, 1, __ATOMIC_SEQ_CST);
+  return (float)now;
+}
+
 static void answer(
     TRITONBACKEND_ModelInstance *instance, const toy *state, TRITONBACKEND_Request *request)
 {
@@ -215,6 +233,10 @@ static void answer(
     error = gather(request, response);
   } else if (strcmp(state->kind, "facts") == 0) {
     answer_facts(instance, request, response);
+  } else if (strcmp(state->kind, "meet") == 0) {
+    int64_t shape[2] = {1, 1};
+    float *y = write_output(response, "y", TRITONSERVER_TYPE_FP32, shape, 2, 4);
+    *y = meet(state->scale);
   } else if (strcmp(state->kind, "call") == 0) {
     error = call(instance, request, response);
   } else if (strcmp(state->kind, "watch") == 0) {

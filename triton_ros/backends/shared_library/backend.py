@@ -124,13 +124,14 @@ class SharedLibraryBackend:
 
     def _initialize(self, found: Host, library: LibraryFile) -> int:
         backend = c.c_void_p()
-        error = found.library.tr_backend_open(
-            c.byref(backend),
-            self._name.encode(),
-            str(private_copy(library)).encode(),
-            str(library.path.parent).encode(),
-            self._cmdline().encode(),
-        )
+        with private_copy(library) as copy:
+            error = found.library.tr_backend_open(
+                c.byref(backend),
+                self._name.encode(),
+                str(copy).encode(),
+                str(library.path.parent).encode(),
+                self._cmdline().encode(),
+            )
         found.check(error, str(library.path))
         assert backend.value is not None
         atexit.register(_finalize, found, backend.value)

@@ -119,6 +119,8 @@ def _compile(command: Sequence[str], target: Path) -> None:
             if done.returncode:
                 raise InternalError(f"{target.name} cannot be compiled:\n{done.stderr.strip()}")
             os.replace(made, target)
+            if done.stderr:  # warnings are for whoever wrote it
+                print(done.stderr.rstrip(), file=sys.stderr)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnsupportedError(f"{target} cannot be built: {error}") from error
 

@@ -23,6 +23,8 @@ import shutil
 import struct
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -83,15 +85,19 @@ def find_library(
     return None
 
 
-def private_copy(library: LibraryFile) -> Path:
-    """A copy of what was read, beside links to its neighbours; it lasts as long as the process."""
+@contextmanager
+def private_copy(library: LibraryFile) -> Iterator[Path]:
+    """A copy of what was read, to open; the links to its neighbours last as long as the process."""
     directory = Path(tempfile.mkdtemp(prefix=f"{library.path.stem}_", dir=_private_root()))
     for neighbour in library.path.parent.iterdir():
         if neighbour.name != library.path.name:
             (directory / neighbour.name).symlink_to(neighbour.resolve())
     copy = directory / library.path.name
     copy.write_bytes(library.data)
-    return copy
+    try:
+        yield copy
+    finally:
+        copy.unlink()  # what is mapped stays; a process that is killed leaves only links behind
 
 
 @cache

@@ -223,7 +223,7 @@ typedef TRITONSERVER_Error *(*TRITONSERVER_ResponseAllocatorReleaseFn_t)(
     size_t byte_size, TRITONSERVER_MemoryType memory_type, int64_t memory_type_id);
 typedef TRITONSERVER_Error *(*TRITONSERVER_ResponseAllocatorStartFn_t)(
     TRITONSERVER_ResponseAllocator *allocator, void *userp);
-typedef TRITONSERVER_Error *(*TRITONSERVER_InferenceRequestReleaseFn_t)(
+typedef void (*TRITONSERVER_InferenceRequestReleaseFn_t)(
     TRITONSERVER_InferenceRequest *request, const uint32_t flags, void *userp);
 typedef void (*TRITONSERVER_InferenceResponseCompleteFn_t)(
     TRITONSERVER_InferenceResponse *response, const uint32_t flags, void *userp);
