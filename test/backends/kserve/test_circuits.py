@@ -83,6 +83,63 @@ def test_a_probe_is_the_trial_of_a_server_that_was_restarted(near: Any, remote: 
     np.testing.assert_array_equal(near.ask("affine").outputs["y"], 3 * X + 5)
 
 
+class Cable:
+    """Hands bytes on, until it is cut: connections of before stay open then, and nothing comes."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._cut: set[socket.socket] = set()
+        self._known: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def cut(self) -> None:
+        self._cut.update(self._known)
+
+    def close(self) -> None:
+        for each in (self._listener, *self._known):
+            each.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                return
+            self._known += [client, server]
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=pair, daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                if source not in self._cut:
+                    sink.sendall(data)
+            sink.close()
+        except OSError:
+            pass
+
+
+def test_a_network_that_was_away_is_used_again_by_new_connections(
+    near: Any, remote: Remote
+) -> None:
+    """Nobody says that the old one is dead: TCP would go on trying for minutes."""
+    cable = Cable(remote.port)
+    parameters = {**QUICK, "timeout_ms": 300, "connect_timeout_ms": 300}
+    where = {"url": f"127.0.0.1:{cable.port}", "protocol": remote.protocol}
+    near.load("affine", **where, **parameters)
+    near.ask("affine")
+    cable.cut()
+    with pytest.raises(UnavailableError, match="did not answer in time"):
+        near.ask("affine")
+    wait_for(lambda: near.server.model_ready("affine"), "a probe connects anew")
+    np.testing.assert_array_equal(near.ask("affine").outputs["y"], 3 * X + 5)
+    near.server.unload_model("affine").result(TIMEOUT)
+    cable.close()
+
+
 def test_a_server_killed_while_it_works(near: Any, remote: Remote, gate: Gate) -> None:
     near.load("affine", url=remote.url, protocol=remote.protocol, retries=0)
     remote.before = gate
@@ -125,7 +182,14 @@ def test_an_answer_larger_than_allowed_is_refused(near: Any, remote: Remote) -> 
 
 
 @pytest.mark.parametrize(
-    "said", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", b""]
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Encoding: gzip\r\n\r\n"
+        b"\x1f\x8b\x08\0\0\0\0\0\0",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b"",
+    ],
 )
 def test_a_server_that_speaks_something_else(near: Any, protocol: str, said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from triton_ros.backends.kserve.settings import NAMES, Address, RemoteSettings
+from triton_ros.backends.kserve.settings import NAMES, Address, RemoteSettings, warn_of_open_secrets
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import ConfigError
 
@@ -96,6 +96,22 @@ def test_a_secret_comes_from_the_environment_and_is_never_shown(
         ) as error:
             _settings(tmp_path, header_authorization="ROBOT_TOKEN")
         assert not wrong or wrong not in str(error.value)
+
+
+def test_a_secret_that_goes_in_the_open_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ROBOT_TOKEN", "s3cret")
+    for fields in (
+        {"url": "127.0.0.1:1"},
+        {"url": "robot-2:1", "tls": "true"},
+        {"url": "robot-2:1"},
+    ):
+        warn_of_open_secrets(_settings(tmp_path, **fields, header_key="ROBOT_TOKEN"))
+    warn_of_open_secrets(_settings(tmp_path, url="robot-2:1"))
+    assert [r.getMessage() for r in caplog.records] == [
+        "model 'm': the header key goes to robot-2:1 without encryption: parameters['tls']"
+    ]
 
 
 def test_tls_files_are_the_models_own(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from triton_ros.backends.kserve.forwarding import Forwarding
 from triton_ros.backends.kserve.grpc_transport import GrpcTransport
 from triton_ros.backends.kserve.http_transport import HttpTransport
 from triton_ros.backends.kserve.routes import Route, Routes
-from triton_ros.backends.kserve.settings import RemoteSettings
+from triton_ros.backends.kserve.settings import RemoteSettings, warn_of_open_secrets
 from triton_ros.backends.support import check_heeded, check_settings, released
 from triton_ros.core.backend import ExecutionRequest, ModelCalls, Signature
 from triton_ros.core.backend_config import EMPTY, BackendSettings
@@ -48,6 +48,7 @@ class KserveBackend:
         """
         _check(config)
         settings = RemoteSettings.of(config, version_dir.parent)
+        warn_of_open_secrets(settings)
         transport = GrpcTransport if settings.protocol == "grpc" else HttpTransport
         made = [(str(address), transport(settings, address)) for address in settings.addresses]
         routes = Routes(

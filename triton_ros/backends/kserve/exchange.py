@@ -70,6 +70,11 @@ class Withdrawal:
             self._token.unwatch(id(self))
 
     @property
+    def possible(self) -> bool:
+        """Whether anybody could withdraw the request."""
+        return self._token is not None
+
+    @property
     def cancelled(self) -> bool:
         return self._set.is_set()
 

@@ -4,8 +4,8 @@
 
 Not tritonclient's own client, which wants an older protobuf, and has no way to hand a deadline and
 a cancellation to the one call.  A channel connects by itself and again by itself; `connect_timeout`
-bounds each attempt, and calls fail at once while it is known that nobody listens.  Calls are
-futures that are waited for, because those can be cancelled from another thread.
+bounds each attempt, and calls fail at once while it is known that nobody listens.  What can be
+withdrawn is a future that is waited for; what cannot is called plainly, which saves a thread.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ class GrpcTransport:
             "gzip": self._grpc.Compression.Gzip,
             "deflate": self._grpc.Compression.Deflate,
         }[settings.compression]
-        self._channel = self._make_channel(str(address))
-        self._stub = stubs.GRPCInferenceServiceStub(self._channel)
+        self._address = str(address)
+        self._stubs = stubs
+        self._connect()
 
     def infer(
         self, request: RemoteRequest, deadline: float, withdrawal: Withdrawal
@@ -124,15 +125,29 @@ class GrpcTransport:
         return model(metadata, config)
 
     def ready(self, deadline: float) -> None:
-        """See `exchange.Transport`; waits for a connection, if there is time."""
+        """See `exchange.Transport`; waits for a connection, if there is time.
+
+        Without an answer in time there is a new channel: the old one's connection may be one that
+        only this side still believes in (a network that was away), which TCP takes minutes to see.
+        """
         request = self._messages.ModelReadyRequest(**self._key)
-        response = self._call(self._stub.ModelReady, request, deadline, wait_for_ready=True)
+        try:
+            response = self._call(self._stub.ModelReady, request, deadline, wait_for_ready=True)
+        except RemoteTimeout:
+            old = self._channel
+            self._connect()
+            old.close()
+            raise
         if not response.ready:
             raise RemoteFailure(f"{self._what}: it is not ready", sent=False)
 
     def close(self) -> None:
         """See `exchange.Transport`."""
         self._channel.close()
+
+    def _connect(self) -> None:
+        self._channel = self._make_channel(self._address)
+        self._stub = self._stubs.GRPCInferenceServiceStub(self._channel)
 
     def _make_channel(self, target: str) -> Any:
         wait_ms = int(self._settings.connect_timeout_s * 1e3)
@@ -180,13 +195,17 @@ class GrpcTransport:
         wait_for_ready: bool = False,
         withdrawal: Withdrawal | None = None,
     ) -> Any:
-        call = method.future(request, wait_for_ready=wait_for_ready, **self._options(deadline))
-        if withdrawal is not None:
-            withdrawal.stops(call.cancel)
+        options = {"wait_for_ready": wait_for_ready, **self._options(deadline)}
         try:
+            if withdrawal is None or not withdrawal.possible:
+                return method(request, **options)
+            call = method.future(request, **options)
+            withdrawal.stops(call.cancel)
             return call.result()
         except (self._grpc.RpcError, self._grpc.FutureCancelledError) as error:
             raise self._translated(error, withdrawal) from error
+        except ValueError as error:  # the channel was exchanged a moment ago
+            raise RemoteFailure(f"{self._what}: {error}", sent=False) from error
         finally:
             if withdrawal is not None:
                 withdrawal.stops(None)

@@ -230,6 +230,8 @@ class HttpTransport:
             ) from error
         if len(found) > most:
             raise self._too_much()
+        if not stream.eof:
+            raise definite(Code.INTERNAL, f"{self._what}: its response ends too early")
         return found
 
     def _too_much(self) -> TritonError:

@@ -179,7 +179,8 @@ class Routes:
         finally:
             if not settled:
                 route.circuit.forgotten()
-                self._wake_prober()
+                if route.circuit.state is not State.CLOSED:
+                    self._wake_prober()
 
     def _late(self, errand: Errand, cause: RemoteFailure) -> TritonError:
         if not errand.own_deadline:

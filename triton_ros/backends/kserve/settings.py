@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from triton_ros.backends.support import choice_parameter, integer_parameter
 from triton_ros.core.config.config_proto_scheduling import QUEUE_PARAMETERS
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import ConfigError
+
+_LOG = logging.getLogger(__name__)
 
 HEADER = "header_env."
 """A parameter ``header_env.<header>`` names the environment variable that holds its value."""
@@ -116,6 +119,17 @@ class RemoteSettings:
             tls=_tls(config, model_dir),
             headers=_headers(config),
         )
+
+
+def warn_of_open_secrets(settings: RemoteSettings) -> None:
+    """Log where a secret goes over a network that anybody may listen to."""
+    for address in settings.addresses:
+        local = address.host in ("localhost", "::1") or address.host.startswith("127.")
+        if settings.headers and settings.tls is None and not local:
+            _LOG.warning(
+                "model '%s': the header %s goes to %s without encryption: parameters['tls']",
+                *(settings.model, ", ".join(settings.headers), address),
+            )
 
 
 def _wrong(config: ModelConfig, name: str, accepted: str) -> ConfigError:
