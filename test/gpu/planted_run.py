@@ -1,8 +1,9 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""``planted_run.py FILE...``: run the `User` in each FILE on the rig, and print what was noticed.
+"""``planted_run.py FILE[:DIRECTORY]...``: run the `User` of each FILE, print what was noticed.
 
-One line of JSON: ``{file: [exit code, objections]}``.  A process each, for some faults end it (a
+Modules of `triton_ros.backends` that are in DIRECTORY take the place of the checkout's.
+One line of JSON: ``[[exit code, objections], ...]``.  A process each, for some faults end it (a
 host that reads device memory is killed, as with a GPU); forked, for imports take longest.
 """
 
@@ -12,9 +13,9 @@ import gc
 import importlib.util
 import json
 import os
+import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,21 @@ import onnxruntime
 import toy_onnx
 from cuda_rig import LIVE, CudaRig, load_fake
 
-DELAY_US = 3000
+import triton_ros.backends
+
+DELAY_US = 5000
 """Everything that is not waited for is seen not to have happened."""
+HANG_SECONDS = 20
+"""A fault may also make it wait for ever."""
 PROFILE = {"images": ((1, 3, 16, 16), (2, 3, 32, 32), (8, 3, 64, 64))}
 SHAPES = ((1, 3, 16, 16), (8, 3, 64, 64), (2, 3, 32, 32), (8, 3, 16, 16))
 
 
-def objections(path: Path, rig: CudaRig) -> list[str]:
+def objections(path: str, rig: CudaRig) -> list[str]:
     """What the rig, or a comparison with ONNX Runtime, holds against the user in `path`."""
+    path, _, directory = path.partition(":")
+    if directory:
+        triton_ros.backends.__path__.insert(0, directory)
     rig.set(delay_us=DELAY_US)
     onnx = toy_onnx.convolution()
     user = _module(path).User(rig.make_plan(onnx, [PROFILE]))
@@ -39,7 +47,7 @@ def objections(path: Path, rig: CudaRig) -> list[str]:
     except Exception as error:  # after a fault, nothing works
         found.append(f"{type(error).__name__} at the end: {error}")
     gc.collect()
-    left = {name: rig.count(name) for name in LIVE if rig.count(name)}
+    left = {n: rig.count(n) for n in (*LIVE, "primary_references") if rig.count(n)}
     return [*found, *rig.violations(), *([f"left behind: {left}"] if left else [])]
 
 
@@ -67,7 +75,7 @@ def _run(user: Any, onnx: bytes) -> list[str]:
     return errors
 
 
-def _module(path: Path) -> Any:
+def _module(path: str) -> Any:
     specification = importlib.util.spec_from_file_location("user_under_test", path)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
@@ -75,7 +83,7 @@ def _module(path: Path) -> Any:
     return module
 
 
-def _in_a_child(path: Path, rig: CudaRig) -> tuple[int, str]:
+def _in_a_child(path: str, rig: CudaRig) -> tuple[int, str]:
     """Its exit code (negative: a signal) and what it had to say."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -84,10 +92,14 @@ def _in_a_child(path: Path, rig: CudaRig) -> tuple[int, str]:
         os.dup2(writing, 2)
         os.close(writing)
         code = 2
+        signal.alarm(HANG_SECONDS)
         try:
             found = objections(path, rig)
             print("\n".join(found), flush=True)
             code = int(bool(found))
+        except Exception as error:  # it could not even be made
+            print(f"{type(error).__name__}: {error}", flush=True)
+            code = 1
         finally:
             os._exit(code)  # what is left of a broken user is not torn down: that may abort
     os.close(writing)
@@ -99,4 +111,4 @@ def _in_a_child(path: Path, rig: CudaRig) -> tuple[int, str]:
 if __name__ == "__main__":
     fake = CudaRig(load_fake())
     importlib.import_module("pycuda.driver")
-    print(json.dumps({name: _in_a_child(Path(name), fake) for name in sys.argv[1:]}))
+    print(json.dumps([_in_a_child(argument, fake) for argument in sys.argv[1:]]))

@@ -9,12 +9,14 @@ synchronisation), and what it would not (a host pointer), both have to make the 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from cuda_rig import DEFAULT_RELEASE, RigMissing, require_bindings, require_driver
+from cuda_rig import CHECKOUT, DEFAULT_RELEASE, RigMissing, require_bindings, require_driver
 
 HERE = Path(__file__).parent
 USER = HERE / "reference_user.py"
@@ -86,35 +88,141 @@ FAULTS = {
 """What is replaced, by what, and a word of the objection (empty: there are several)."""
 
 
-@pytest.fixture(scope="module")
-def noticed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
-    """For each fault, and for none (``""``): the exit code of the run, and what was objected."""
+BACKEND = CHECKOUT / "triton_ros/backends/tensorrt"
+BACKEND_FAULTS = {
+    "no synchronisation": (
+        "instance.py",
+        "        self._done.record(stream)\n        self._done.synchronize()\n",
+        "        self._done.record(stream)\n",
+        "wrong result",
+    ),
+    "no push": ("pycuda_driver.py", "self._context.push()", "pass", "invalid device context"),
+    "no pop": ("pycuda_driver.py", "self._context.pop()", "pass", "a thread ended"),
+    "a view is returned": (
+        "instance.py",
+        "value if self._buffers.is_own(name) else value.copy()",
+        "value",
+        "wrong result",
+    ),
+    "a host pointer": (
+        "buffers.py",
+        "return self._places[name].device.address\n",
+        "return self._places[name].host.array.ctypes.data\n",
+        "illegal memory access",
+    ),
+    "an address that is not aligned": (
+        "buffers.py",
+        "return self._places[name].device.address\n",
+        "return self._places[name].device.address + 4\n",
+        "not aligned",
+    ),
+    "shapes are not set": ("instance.py", "if context.shapes.get(name) != value.shape", "if 0", ""),
+    "results are copied on another stream": (
+        "pycuda_driver.py",
+        "memcpy_dtoh_async(target, address, stream)",
+        "memcpy_dtoh_async(target, address, vars(self).setdefault('o', self._cuda.Stream()))",
+        "wrong result",
+    ),
+    "inputs are copied on another stream": (
+        "pycuda_driver.py",
+        "memcpy_htod_async(address, source, stream)",
+        "memcpy_htod_async(address, source, vars(self).setdefault('o', self._cuda.Stream()))",
+        "wrong result",
+    ),
+    "executed on the default stream": (
+        "instance.py",
+        "execute_async_v3(stream.handle)",
+        "execute_async_v3(0)",
+        "default stream",
+    ),
+    "buffers are not released": ("instance.py", "self._buffers.release()", "pass", "left behind"),
+    "contexts are not released": ("instance.py", "self._contexts.clear()", "pass", "left behind"),
+    "the device is not closed": (
+        "pycuda_driver.py",
+        "self._context.detach()",
+        "pass",
+        "'primary_references': 1",
+    ),
+}
+"""The file of the backend, what is replaced in it, by what, and a word of the objection."""
+
+Noticed = dict[str, tuple[int, str]]
+
+
+def run(arguments: dict[str, str]) -> Noticed:
+    """For each argument of `planted_run`: the exit code of the run, and what was objected."""
     try:
         require_driver()
         require_bindings(DEFAULT_RELEASE)
     except RigMissing as missing:
         pytest.skip(str(missing))
-    directory = tmp_path_factory.mktemp("planted")
-    source = USER.read_text()
-    paths = {"": USER}
-    for index, (fault, (old, new, _)) in enumerate(FAULTS.items()):
-        assert source.count(old) == 1, f"{fault} cannot be planted: reference_user.py has changed"
-        paths[fault] = directory / f"user_{index}.py"
-        paths[fault].write_text(source.replace(old, new))
-    command = [sys.executable, str(HERE / "planted_run.py"), *map(str, paths.values())]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    command = [sys.executable, str(HERE / "planted_run.py"), *arguments.values()]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    answer = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=100, env=environment
+    )
     assert answer.returncode == 0, answer.stderr
-    return dict(zip(paths, json.loads(answer.stdout).values(), strict=True))
+    return dict(zip(arguments, json.loads(answer.stdout), strict=True))
 
 
-def test_the_rig_has_no_objection_to_a_correct_user(noticed: dict[str, tuple[int, str]]) -> None:
-    code, said = noticed[""]
+def planted(source: str, old: str, new: str, fault: str) -> str:
+    """The source with its fault."""
+    assert source.count(old) == 1, f"'{fault}' cannot be planted: the source has changed"
+    return source.replace(old, new)
+
+
+def check(noticed: tuple[int, str], objection: str) -> None:
+    code, said = noticed
+    killed = code < 0
+    assert code == 1 or killed, f"nobody noticed: {said}"
+    assert killed or objection in said
+
+
+@pytest.fixture(scope="module")
+def user_noticed(tmp_path_factory: pytest.TempPathFactory) -> Noticed:
+    """For each fault of the reference user, and for none (``""``)."""
+    directory = tmp_path_factory.mktemp("user")
+    source = USER.read_text()
+    arguments = {"": str(USER)}
+    for index, (fault, (old, new, _)) in enumerate(FAULTS.items()):
+        path = directory / f"user_{index}.py"
+        path.write_text(planted(source, old, new, fault))
+        arguments[fault] = str(path)
+    return run(arguments)
+
+
+@pytest.fixture(scope="module")
+def backend_noticed(tmp_path_factory: pytest.TempPathFactory) -> Noticed:
+    """For each fault of the backend, and for none."""
+    if not BACKEND.is_dir():
+        pytest.skip("there is no TensorRT backend in this checkout")
+    directory = tmp_path_factory.mktemp("backend")
+    user = str(HERE / "backend_user.py")
+    arguments = {"": user}
+    for index, (fault, (file, old, new, _)) in enumerate(BACKEND_FAULTS.items()):
+        package = directory / str(index) / BACKEND.name
+        shutil.copytree(BACKEND, package, ignore=shutil.ignore_patterns("__pycache__"))
+        path = package / file
+        path.write_text(planted(path.read_text(), old, new, fault))
+        arguments[fault] = f"{user}:{package.parent}"
+    return run(arguments)
+
+
+def test_the_rig_has_no_objection_to_a_correct_user(user_noticed: Noticed) -> None:
+    code, said = user_noticed[""]
+    assert (code, said.strip()) == (0, "")
+
+
+def test_the_rig_has_no_objection_to_the_backend(backend_noticed: Noticed) -> None:
+    code, said = backend_noticed[""]
     assert (code, said.strip()) == (0, "")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_noticed(noticed: dict[str, tuple[int, str]], fault: str) -> None:
-    code, said = noticed[fault]
-    killed = code < 0
-    assert code == 1 or killed, f"nobody noticed: {said}"
-    assert killed or FAULTS[fault][2] in said
+def test_a_fault_planted_in_the_user_is_noticed(user_noticed: Noticed, fault: str) -> None:
+    check(user_noticed[fault], FAULTS[fault][2])
+
+
+@pytest.mark.parametrize("fault", BACKEND_FAULTS)
+def test_a_fault_planted_in_the_backend_is_noticed(backend_noticed: Noticed, fault: str) -> None:
+    check(backend_noticed[fault], BACKEND_FAULTS[fault][3])

@@ -11,6 +11,9 @@ namespace fake {
 
 namespace {
 
+// Copies to the device take longer than executions, so who does not wait for them reads old bytes.
+constexpr int kSlow = 3;
+
 void to_device(CUdeviceptr device, const char* host, size_t size) {
   if (char* bytes = bytes_at(device, size)) {
     memcpy(bytes, host, size);
@@ -43,12 +46,12 @@ API cuMemcpyHtoDAsync(CUdeviceptr device, const void* host, size_t size, CUstrea
   auto* from = static_cast<const char*>(host);
   count("copies_to_device");
   if (is_pinned(host, size) || stream->capturing) {
-    stream->put([=] { to_device(device, from, size); });
+    stream->put([=] { to_device(device, from, size); }, kSlow);
     return CUDA_SUCCESS;
   }
   count("pageable_copies");
   auto staged = std::make_shared<std::vector<char>>(from, from + size);
-  stream->put([=] { to_device(device, staged->data(), size); });
+  stream->put([=] { to_device(device, staged->data(), size); }, kSlow);
   return CUDA_SUCCESS;
 }
 

@@ -61,7 +61,8 @@ struct Context;
 struct Stream {
   explicit Stream(Context* owner);
   ~Stream();
-  void put(Work work); // run it in turn, or, while capturing, remember it
+  // Run it in turn, `slow` delays late; or, while capturing, remember it.
+  void put(Work work, int slow = 1);
   void synchronize();
   bool idle();
 
@@ -76,7 +77,7 @@ struct Stream {
   void loop();
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Work> queue_;
+  std::deque<std::pair<Work, int>> queue_;
   bool busy_ = false;
   bool stopping_ = false;
   std::thread thread_;

@@ -52,11 +52,11 @@ void Stream::loop() {
   for (;;) {
     changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
     if (queue_.empty()) return;
-    Work work = std::move(queue_.front());
+    auto [work, slow] = std::move(queue_.front());
     queue_.pop_front();
     busy_ = true;
     lock.unlock();
-    if (long delay = knobs().delay_us) usleep(delay);
+    if (long delay = knobs().delay_us) usleep(delay * slow);
     if (!faulted()) work();
     work = nullptr;
     lock.lock();
@@ -65,13 +65,13 @@ void Stream::loop() {
   }
 }
 
-void Stream::put(Work work) {
+void Stream::put(Work work, int slow) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (capturing) {
     captured.push_back(std::move(work));
     return;
   }
-  queue_.push_back(std::move(work));
+  queue_.emplace_back(std::move(work), slow);
   changed_.notify_all();
 }
 
