@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,3 +46,13 @@ def toy_fields(
 def toy_config(kind: str, **fields: Any) -> ModelConfig:
     """A toy's configuration, with some fields changed."""
     return ModelConfig("toy", **{**toy_fields(kind), **fields})
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Look now and then, for 10 s at most: for what nobody tells."""
+    moment = threading.Event()
+    for _ in range(1000):
+        if condition():
+            return
+        moment.wait(0.01)
+    raise AssertionError("it did not happen")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conformance_case import as_pbtxt
 from toy_models import Toy, write_model
-from toy_shared_library import FILENAME, NO_COMPILER, library, toy_fields
+from toy_shared_library import FILENAME, NO_COMPILER, library, toy_fields, wait_until
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.backends.shared_library.host import host
@@ -224,7 +224,7 @@ def test_requests_of_a_batch_are_answered_each(serve: Serve) -> None:
         assert ended.acquire(timeout=TIMEOUT)
     for row in range(4):
         np.testing.assert_array_equal(answers[row], np.full((2, 4), 2 * row + 1))
-    _wait_until(lambda: server.describe("toy").statistics.execution_count == 1)
+    wait_until(lambda: server.describe("toy").statistics.execution_count == 1)
 
 
 def test_a_decoupled_model_answers_any_number_of_times(serve: Serve) -> None:
@@ -237,7 +237,7 @@ def test_a_decoupled_model_answers_any_number_of_times(serve: Serve) -> None:
     assert got == []
     assert isinstance(error, InvalidArgumentError)
     assert str(error) == "model 'toy': less than nothing"
-    _wait_until(lambda: host().living["requests"] == 0)
+    wait_until(lambda: host().living["requests"] == 0)
 
 
 def test_a_state_is_kept_between_the_requests_of_a_sequence(serve: Serve) -> None:
@@ -274,7 +274,7 @@ def test_it_can_ask_whether_a_request_is_cancelled(serve: Serve, config: str) ->
 
     request = InferenceRequest("toy", {"x": X}, cancellation=token, on_response=lambda r: None)
     server.submit(request, end)
-    _wait_until(lambda: host().living["requests"] == 1)  # it executes
+    wait_until(lambda: host().living["requests"] == 1)  # it executes
     token.cancel()
     assert ended.wait(TIMEOUT)
     assert isinstance(outcomes[0], CancelledError)
@@ -348,12 +348,3 @@ def test_custom_batching_is_refused(serve: Serve) -> None:
     extra = 'parameters { key: "TRITON_BATCH_STRATEGY_PATH" value: { string_value: "b.so" } }'
     with pytest.raises(TritonError, match=r"TRITON_BATCH_STRATEGY_PATH.*not supported"):
         serve("identity", f"{ONE}\n{extra}")
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    moment = threading.Event()
-    for _ in range(1000):
-        if condition():
-            return
-        moment.wait(0.01)
-    raise AssertionError("it did not happen")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conformance_case import as_pbtxt
 from toy_models import Toy, write_model
-from toy_shared_library import FILENAME, NO_COMPILER, library, toy_fields
+from toy_shared_library import FILENAME, NO_COMPILER, library, toy_fields, wait_until
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.backends.shared_library.host import host
@@ -109,7 +109,7 @@ def test_a_request_is_executed_again_when_the_backend_says_so(serve: Serve) -> N
         "toy", {"x": np.ones((1, 1), np.float32)}, correlation_id=1, sequence_start=True
     )
     assert server.infer(request, TIMEOUT).outputs["y"].item() == 1
-    assert server.describe("toy").statistics.execution_count == 2
+    wait_until(lambda: server.describe("toy").statistics.execution_count == 2)
 
 
 # --- the API's own values -----------------------------------------------------------------------
