@@ -1,10 +1,12 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""``planted_run.py FILE[:DIRECTORY]...``: run the `User` of each FILE, print what was noticed.
+"""``planted_run.py RELEASE FILE[:DIRECTORY]...``: run each FILE's `User`, print what was noticed.
 
-Modules of `triton_ros.backends` that are in DIRECTORY take the place of the checkout's.
-One line of JSON: ``[[exit code, objections], ...]``.  A process each, for some faults end it (a
-host that reads device memory is killed, as with a GPU); forked, for imports take longest.
+RELEASE is TensorRT's, which the fake is to imitate.  Modules of `triton_ros.backends` that are in
+DIRECTORY take the place of the checkout's.  One line of JSON: ``[[exit code, objections], ...]``.
+
+A process each, for some faults end it (a host that reads device memory is killed, as with a GPU);
+forked, for imports take longest.
 """
 
 from __future__ import annotations
@@ -109,6 +111,6 @@ def _in_a_child(path: str, rig: CudaRig) -> tuple[int, str]:
 
 
 if __name__ == "__main__":
-    fake = CudaRig(load_fake())
+    fake = CudaRig(load_fake(sys.argv[1]))
     importlib.import_module("pycuda.driver")
-    print(json.dumps([_in_a_child(argument, fake) for argument in sys.argv[1:]]))
+    print(json.dumps([_in_a_child(argument, fake) for argument in sys.argv[2:]]))

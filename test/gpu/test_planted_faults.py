@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from cuda_rig import CHECKOUT, DEFAULT_RELEASE, RigMissing, require_bindings, require_driver
+from get_tensorrt_api import RELEASES
 
 HERE = Path(__file__).parent
 USER = HERE / "reference_user.py"
@@ -149,14 +150,14 @@ BACKEND_FAULTS = {
 Noticed = dict[str, tuple[int, str]]
 
 
-def run(arguments: dict[str, str]) -> Noticed:
+def run(arguments: dict[str, str], release: str = DEFAULT_RELEASE) -> Noticed:
     """For each argument of `planted_run`: the exit code of the run, and what was objected."""
     try:
         require_driver()
-        require_bindings(DEFAULT_RELEASE)
+        require_bindings(release)
     except RigMissing as missing:
         pytest.skip(str(missing))
-    command = [sys.executable, str(HERE / "planted_run.py"), *arguments.values()]
+    command = [sys.executable, str(HERE / "planted_run.py"), release, *arguments.values()]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     answer = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=100, env=environment
@@ -216,6 +217,17 @@ def test_the_rig_has_no_objection_to_a_correct_user(user_noticed: Noticed) -> No
 def test_the_rig_has_no_objection_to_the_backend(backend_noticed: Noticed) -> None:
     code, said = backend_noticed[""]
     assert (code, said.strip()) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "release", [each.version for each in RELEASES if each.version != DEFAULT_RELEASE]
+)
+def test_no_release_has_an_objection(release: str) -> None:
+    users = {"the user": str(USER)}
+    if BACKEND.is_dir():
+        users["the backend"] = str(HERE / "backend_user.py")
+    for code, said in run(users, release).values():
+        assert (code, said.strip()) == (0, "")
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -8,6 +8,8 @@
 // so a missing synchronisation is seen.  A fault sticks (CUDA_ERROR_ILLEGAL_ADDRESS), as on a GPU.
 // The prototypes are the real <cuda.h>'s: one that is wrong does not compile.
 //
+// Stricter than a GPU: the default stream waits for no other stream, nor they for it, so what leans
+// on that is found; only memory of CU_MEMHOSTALLOC_DEVICEMAP has an address on the device.
 // What it is not: kernels, modules, textures, memory pools, managed memory, the runtime API's
 // private tables.  Every such function answers CUDA_ERROR_NOT_SUPPORTED.
 #pragma once
