@@ -268,7 +268,84 @@ def test_a_failure_is_told_in_one_line(backend: TensorFlowBackend, tmp_path: Pat
         run(model, x=np.array([[99]]))
 
 
-# --- threads and memory ---------------------------------------------------------------------------
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def aligned(count: int, value: float) -> Array:
+    """Where TensorFlow needs no copy."""
+    raw = np.empty(4 * count + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    array = raw[start : start + 4 * count].view(np.float32)
+    array[:] = value
+    return array
+
+
+def _echoes(tf: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    x = placeholder(tf, "x", dims=("N",))
+    weight = tf.compat.v1.get_variable("v", initializer=[1.0] * 64, use_resource=True)
+    constant = tf.constant(np.ones(64, np.float32))
+    outputs = {"same": x, "like": x, "variable": weight.read_value(), "constant": constant}
+    return {"x": x}, {name: tf.identity(tensor) for name, tensor in outputs.items()}
+
+
+@pytest.mark.parametrize("fetch_the_feed", [False, True])
+def test_answers_share_no_memory_with_inputs_or_weights(
+    backend: TensorFlowBackend, tmp_path: Path, fetch_the_feed: bool
+) -> None:
+    def build(tf: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        inputs, outputs = _echoes(tf)
+        return inputs, outputs | (inputs if fetch_the_feed else {})
+
+    instance = load(backend, tmp_path, saved_model(build)).instance(InstanceGroup(), 0)
+    x = aligned(64, 1.0)
+    for _ in range(2):
+        for name, answer in instance.execute({"x": x}).items():
+            assert answer.tolist() == [1.0] * 64, name
+            answer[:] = 7.0
+    assert x.tolist() == [1.0] * 64
+
+
+def _remember(module: Any, x: Any) -> Any:
+    before = module.state.read_value()
+    module.state.assign(x)
+    return {"y": before}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_a_model_remembers_is_its_own(
+    backend: TensorFlowBackend, tmp_path: Path, version: int
+) -> None:
+    """The caller writes the next frame into the same memory; the variable keeps the last one."""
+    tf = toy_tensorflow.tensorflow()
+
+    def build(tf: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        x = placeholder(tf, "x", dims=(64,))
+        state = tf.compat.v1.get_variable("v", initializer=[0.0] * 64, use_resource=True)
+        before = tf.identity(state.read_value())
+        with tf.control_dependencies([before]), tf.control_dependencies([state.assign(x)]):
+            return {"x": x}, {"y": tf.identity(before)}
+
+    if version == 1:
+        files = saved_model(build)
+    else:
+        module = tf.Module()
+        module.state = tf.Variable([0.0] * 64)
+        spec = tf.TensorSpec([64], tf.float32, name="x")
+        module.call = tf.function(lambda x: _remember(module, x), input_signature=[spec])
+        place = tmp_path / "made" / "model.savedmodel"
+        tf.saved_model.save(module, str(place), signatures=module.call)
+        files = toy_tensorflow.files(place)
+    instance = load(backend, tmp_path / "toy", files).instance(InstanceGroup(), 0)
+    frame = aligned(64, 0.0)
+    answers = []
+    for number in range(3):
+        frame[:] = number + 1
+        answers.append(instance.execute({"x": frame})["y"][0])
+        frame[:] = 99
+    assert answers == [0.0, 1.0, 2.0]
+
+
+# --- threads --------------------------------------------------------------------------------
 
 
 def test_threads_are_the_callers_unless_a_pool_is_asked_for(backend: TensorFlowBackend) -> None:

@@ -191,9 +191,9 @@ class PyTorchInstance:
                 tensors = [self._tensor(inputs[name]) for name in self._inputs]
                 args, kwargs = program.arrange(tensors)
                 answer = program.collect(self._module(*args, **kwargs))
-                kept = self._own.union(_storage(tensor) for tensor in tensors)
+                given = {_storage(tensor) for tensor in tensors}
                 return {
-                    spec.name: self._array(spec, tensor, kept)
+                    spec.name: self._array(spec, tensor, given)
                     for spec, tensor in zip(signature.outputs, answer, strict=True)
                 }
         except (*_FAILURES, self._torch.jit.Error) as error:
@@ -211,7 +211,7 @@ class PyTorchInstance:
         tensor = self._torch.from_numpy(value)
         return tensor.to(self._device, non_blocking=True) if self._device else tensor
 
-    def _array(self, spec: TensorSpec, tensor: Any, kept: frozenset[int]) -> Array:
+    def _array(self, spec: TensorSpec, tensor: Any, given: set[int]) -> Array:
         if not isinstance(tensor, self._torch.Tensor):
             raise InvalidArgumentError(
                 f"model '{self._name}': output '{spec.name}' is {type(tensor).__name__}, not a"
@@ -224,7 +224,8 @@ class PyTorchInstance:
                 f"model '{self._name}': output '{spec.name}' is {datatype} {list(shape)}, the"
                 f" configuration says {spec.datatype} {list(spec.dims)} (with the batch; -1: any)"
             )
-        if self._writes or _storage(tensor) in kept:
+        place = _storage(tensor)
+        if self._writes or place in given or place in self._own:
             tensor = tensor.clone()
         array: Array = tensor.detach().cpu().contiguous().numpy()
         return array

@@ -10,7 +10,8 @@ are the placeholders that they depend on.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ INIT_OPS = "TF_INIT_OPS_FILE"
 _SERVING = "serving_default"
 _NOT_SERVING = ("__saved_model_init_op", "__saved_model_train_op")
 _NO_OUTPUTS = ("Assert", "Const", "NoOp", "Placeholder", "PlaceholderWithDefault")
+_STORES = re.compile("Assign|Enqueue|Insert|SessionHandle|StackPush|Stage$")
 _DATATYPES = {
     "bool": "BOOL",
     "uint8": "UINT8",
@@ -52,6 +54,8 @@ class Tensors:
 
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
+    keeps_inputs: bool
+    """Whether what is fed may live on in a variable or queue, in the very memory of the request."""
 
     def signature(self, config: ModelConfig, path: Path) -> Signature:
         """Datatypes and shapes are the graph's; where it has no rank, the configuration's."""
@@ -74,9 +78,11 @@ def load_saved_model(tf: Any, session: Any, config: ModelConfig, path: Path) -> 
             f" parameters['{SIGNATURE}']: {', '.join(sorted(keys)) or 'none, it has no signature'}"
         )
     signature = meta.signature_def[wanted]
+    outputs = _by_info(session.graph, path, "output", signature.outputs)
     return Tensors(
         _by_info(session.graph, path, "input", signature.inputs),
-        _by_info(session.graph, path, "output", signature.outputs),
+        outputs,
+        _keeps_inputs(outputs.values(), meta.graph_def.library),
     )
 
 
@@ -108,7 +114,8 @@ def load_graph_def(tf: Any, session: Any, config: ModelConfig, path: Path) -> Te
             f"model '{config.name}', input: the outputs {listed(outputs)} need {listed(needed)},"
             f" the configuration has {listed(inputs)}"
         )
-    return Tensors(inputs or needed, outputs)
+    keeps = _keeps_inputs(outputs.values(), definition.library)
+    return Tensors(inputs or needed, outputs, keeps)
 
 
 def _init_ops(config: ModelConfig, version_dir: Path) -> list[str]:
@@ -182,6 +189,31 @@ def _needed(outputs: Any, given: Any) -> dict[str, Any]:
         waiting += tensor.op.inputs
         waiting += [t for op in tensor.op.control_inputs for t in op.inputs]
     return dict(sorted(found.items()))
+
+
+def _keeps_inputs(outputs: Iterable[Any], library: Any) -> bool:
+    """Whether an operator that stores tensors is run, in the graph or in a function of it."""
+    bodies = {function.signature.name: function.node_def for function in library.function}
+    waiting = [tensor.op.node_def for tensor in outputs]
+    operators = {tensor.op.name: tensor.op for tensor in outputs}
+    unseen = list(operators.values())
+    while unseen:
+        op = unseen.pop()
+        before = [tensor.op for tensor in op.inputs] + list(op.control_inputs)
+        new = [each for each in before if each.name not in operators]
+        operators |= {each.name: each for each in new}
+        unseen += new
+        waiting += [each.node_def for each in new]
+    called: set[str] = set()
+    while waiting:
+        node = waiting.pop()
+        if _STORES.search(node.op):
+            return True
+        for value in node.attr.values():
+            functions = {f.name for f in (value.func, *value.list.func)} - called
+            called |= functions
+            waiting += [each for name in functions for each in bodies.get(name, ())]
+    return False
 
 
 def _specs(
