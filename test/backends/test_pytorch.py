@@ -164,6 +164,38 @@ def test_a_graph_that_writes_in_place_leaves_the_request_alone(tmp_path: Path) -
     np.testing.assert_array_equal(x, X)
 
 
+def _rememberer() -> bytes:
+    """Answers what it was given the time before."""
+    import torch  # noqa: PLC0415 (optional)
+
+    class Rememberer(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = torch.zeros(4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            before = self.last
+            self.last = x
+            return before
+
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.script(Rememberer()), buffer)
+    return buffer.getvalue()
+
+
+def test_what_a_model_remembers_is_its_own(tmp_path: Path) -> None:
+    """The caller writes the next frame into the same memory, and into the answer."""
+    config = tensors("input", "x") + tensors("output", "y")
+    instance = load(tmp_path, _rememberer(), config).instance(InstanceGroup(), 0)
+    frame, answers = np.zeros(4, np.float32), []
+    for number in range(3):
+        frame[:] = number + 1
+        answer = instance.execute({"x": frame})["y"]
+        answers.append(float(answer[0]))
+        frame[:] = answer[:] = 99
+    assert answers == [0.0, 1.0, 2.0]
+
+
 def _counter() -> bytes:
     """``n += 1; y = n``: an answer that is the module's own state."""
     import torch  # noqa: PLC0415 (optional)

@@ -6,9 +6,9 @@ PyTorch's number of threads is OpenMP's, which every thread has for itself: an i
 microseconds) in whatever thread it runs, so each model has its own.  The pool for parallel branches
 is one for the process; who loads first decides.
 
-Inputs are read where they are and outputs are views of PyTorch's own memory, with three exceptions:
-a graph that writes in place gets copies and gives copies, and so does an answer that is an input or
-a weight.  PyTorch runs without the GIL.  A model file is a program: it can do what the node can.
+Inputs are read where they are, unless the graph writes in place or keeps something for later: then
+it gets copies.  What it answers may be an input or a weight, so outputs are copied.  PyTorch runs
+without the GIL.  A model file is a program: it can do what the node can.
 """
 
 from __future__ import annotations
@@ -174,9 +174,8 @@ class PyTorchInstance:
         self._device = "" if device == "cpu" else device
         self._threads = threads
         self._contexts = contexts
-        self._writes = program.writes
+        self._copies = program.wants_copies
         self._inputs = [spec.name for spec in program.signature.inputs]
-        self._own = frozenset(_storage(t) for t in (*module.parameters(), *module.buffers()))
 
     def execute(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """See `core.backend.ModelInstance.execute`."""
@@ -191,9 +190,8 @@ class PyTorchInstance:
                 tensors = [self._tensor(inputs[name]) for name in self._inputs]
                 args, kwargs = program.arrange(tensors)
                 answer = program.collect(self._module(*args, **kwargs))
-                given = {_storage(tensor) for tensor in tensors}
                 return {
-                    spec.name: self._array(spec, tensor, given)
+                    spec.name: self._array(spec, tensor)
                     for spec, tensor in zip(signature.outputs, answer, strict=True)
                 }
         except (*_FAILURES, self._torch.jit.Error) as error:
@@ -202,16 +200,15 @@ class PyTorchInstance:
     def finalize(self) -> None:
         """See `core.backend.ModelInstance.finalize`."""
         self._program = self._module = None
-        self._own = frozenset()
 
     def _tensor(self, value: Array) -> Any:
         """Without a copy, unless it might be written to."""
-        if self._writes or not value.flags.writeable:
+        if self._copies or not value.flags.writeable:
             value = value.copy()
         tensor = self._torch.from_numpy(value)
         return tensor.to(self._device, non_blocking=True) if self._device else tensor
 
-    def _array(self, spec: TensorSpec, tensor: Any, given: set[int]) -> Array:
+    def _array(self, spec: TensorSpec, tensor: Any) -> Array:
         if not isinstance(tensor, self._torch.Tensor):
             raise InvalidArgumentError(
                 f"model '{self._name}': output '{spec.name}' is {type(tensor).__name__}, not a"
@@ -224,10 +221,8 @@ class PyTorchInstance:
                 f"model '{self._name}': output '{spec.name}' is {datatype} {list(shape)}, the"
                 f" configuration says {spec.datatype} {list(spec.dims)} (with the batch; -1: any)"
             )
-        place = _storage(tensor)
-        if self._writes or place in given or place in self._own:
-            tensor = tensor.clone()
-        array: Array = tensor.detach().cpu().contiguous().numpy()
+        dense = self._torch.contiguous_format
+        array: Array = tensor.detach().to("cpu", copy=True, memory_format=dense).numpy()
         return array
 
     def _failure(self, error: Exception) -> InternalError | InvalidArgumentError:
@@ -259,11 +254,6 @@ class _Contexts:
         stack.enter_context(self._mode())
         stack.enter_context(self._torch.jit.optimized_execution(False))
         return stack
-
-
-def _storage(tensor: Any) -> int:
-    """Where its memory begins."""
-    return int(tensor.untyped_storage().data_ptr())
 
 
 def _is_on(config: ModelConfig, name: str, default: str) -> bool:

@@ -38,7 +38,7 @@ class _Leaf:
 class ExportProgram:
     """A package; its modules share the weights, and have their own buffers if they write them."""
 
-    writes: bool
+    wants_copies: bool
     signature: Signature
 
     def __init__(self, torch: Any, config: ModelConfig, path: Path) -> None:
@@ -67,7 +67,7 @@ class ExportProgram:
             )
         self._arrange = self._arranger(len(inputs))
         self.collect = answer_reader(list(names), keys)
-        self.writes = any(
+        self.wants_copies = any(
             getattr(getattr(node.target, "_schema", None), "is_mutable", False)
             for module in first.modules()
             if hasattr(module, "graph")
@@ -82,7 +82,7 @@ class ExportProgram:
         module = self._make(device)
         if share:
             self._shared[device] = module
-        elif self.writes:
+        elif self.wants_copies:
             for owner in module.modules():
                 for name, buffer in list(owner.named_buffers(recurse=False)):
                     setattr(owner, name, buffer.clone())

@@ -46,8 +46,8 @@ class Program(Protocol):
     def signature(self) -> Signature: ...
 
     @property
-    def writes(self) -> bool:
-        """Whether it has operators that write into their inputs, so that it is given copies."""
+    def wants_copies(self) -> bool:
+        """Whether it might write into what it is given, or keep it for later."""
         ...
 
     def module(self, device: str, share: bool) -> Any:

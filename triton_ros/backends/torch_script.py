@@ -25,7 +25,7 @@ _SCALARS = ("int", "float", "bool", "number")
 class ScriptProgram:
     """A TorchScript file with a configuration that says what its tensors are."""
 
-    writes: bool
+    wants_copies: bool
     signature: Signature
 
     def __init__(self, torch: Any, config: ModelConfig, path: Path) -> None:
@@ -47,7 +47,7 @@ class ScriptProgram:
         outputs = [spec.name for spec in self.signature.outputs]
         _check_count(config.name, outputs, returned)
         self.collect = answer_reader(outputs, None)
-        self.writes = any("!" in node.schema() for node in _nodes(self._module.inlined_graph))
+        self.wants_copies = _writes_or_keeps(self._module.inlined_graph)
 
     def module(self, device: str, share: bool) -> Any:
         """See `Program.module`; the file's own weights are the first's."""
@@ -169,12 +169,11 @@ def _check_count(model: str, names: Sequence[str], returned: Any) -> None:
         )
 
 
-def _nodes(graph: Any) -> list[Any]:
-    """Those that have a schema, of all blocks."""
-    found = []
-    for node in graph.nodes():
-        if node.schema() != "(no schema)":
-            found.append(node)
-        for block in node.blocks():
-            found += _nodes(block)
-    return found
+def _writes_or_keeps(graph: Any) -> bool:
+    """Whether an operator writes into its input, or an attribute is set, in any block."""
+    return any(
+        node.kind() == "prim::SetAttr"
+        or "!" in node.schema()
+        or any(map(_writes_or_keeps, node.blocks()))
+        for node in graph.nodes()
+    )
