@@ -52,6 +52,7 @@ class Remote:
     metadata: dict[str, Any] | None = None
     """Instead of the model's own."""
     has_config: bool = True
+    extensions: tuple[str, ...] = ("binary_tensor_data",)
     ready: bool = True
     half: bool = False
     """Hang up within the answer (HTTP)."""

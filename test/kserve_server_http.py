@@ -78,6 +78,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Nobody reads it."""
 
     def do_GET(self) -> None:
+        if self.path == "/v2":
+            about = {"name": "test", "version": "1", "extensions": self.served.extensions}
+            self._reply(200, json.dumps(about).encode())
+            return
         name, version, verb = self._place()
         with self._errors():
             if verb == "ready":

@@ -36,7 +36,7 @@ def test_a_dead_server_is_not_asked_and_a_live_one_is_found_again(
     (entry,) = [e for e in near.server.repository_index() if e.name == "affine"]
     assert entry.state is ModelState.UNAVAILABLE
     assert "no server answers (model 'affine': remote 'affine' at 127.0.0.1" in entry.reason
-    with pytest.raises(UnavailableError, match="no server answers"):
+    with pytest.raises(UnavailableError, match=r"'affine'.*127\.0\.0\.1"):
         near.ask("affine")
     remote.start()
     wait_for(lambda: near.server.model_ready("affine"), "a probe finds it")
@@ -67,7 +67,7 @@ def test_a_remote_that_is_down_at_the_load(near: Any, remote: Remote) -> None:
     near.load("affine", TENSORS, **where)
     assert near.server.describe("affine").config.max_batch_size == 4
     wait_for(lambda: not near.server.model_ready("affine"), "it says that it is ready")
-    with pytest.raises(UnavailableError, match="no server answers"):
+    with pytest.raises(UnavailableError, match=r"'affine'.*127\.0\.0\.1"):
         near.ask("affine")
     remote.start()
     wait_for(lambda: near.server.model_ready("affine"), "a probe finds it")

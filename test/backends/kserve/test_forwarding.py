@@ -347,6 +347,18 @@ def test_json_for_servers_without_the_binary_extension(near: Any, far: Any) -> N
             near.ask("text", np.array([[b"\xff", "", "", ""]], np.object_))
         with pytest.raises(InvalidArgumentError, match="NaN"):
             near.ask("affine", X * np.float32("nan"))
-        near.load("affine", url=remote.url, protocol="http")
-        near.ask("affine")
-        assert "inference-header-content-length" in remote.seen[-1].headers
+
+
+def test_how_tensors_go_follows_from_the_servers_extensions(near: Any, far: Any) -> None:
+    def is_binary(extensions: tuple[str, ...], **parameters: str) -> bool:
+        remote.extensions = extensions
+        near.load("affine", url=remote.url, protocol="http", **parameters)
+        np.testing.assert_array_equal(near.ask("affine").outputs["y"], 3 * X + 5)
+        near.server.unload_model("affine").result(TIMEOUT)
+        return "inference-header-content-length" in remote.seen[-1].headers
+
+    with Remote(far, "http") as remote:
+        assert is_binary(("binary_tensor_data",))
+        assert not is_binary(())
+        assert is_binary((), http_data="binary")
+        assert not is_binary(("binary_tensor_data",), http_data="json")

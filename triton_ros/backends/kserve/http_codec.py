@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """V2's HTTP bodies to requests and back, without IO: JSON, with the tensors in it or behind it.
 
-Behind it is the binary extension: faster, exact, and the only way for bytes that are not UTF-8.  A
-server that does not know it is asked with ``http_data: json``.
+Behind it is the binary extension: faster, exact, and the only way for bytes that are not UTF-8.
+Which servers know it is among the extensions of their metadata.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def infer_body(request: RemoteRequest, binary: bool) -> tuple[bytes, list[memory
     try:
         return json.dumps(head, allow_nan=False).encode(), parts
     except ValueError as error:
-        raise InvalidArgumentError(f"JSON has no NaN and no infinity: {error}") from error
+        raise InvalidArgumentError(
+            f"JSON has no NaN and no infinity, which http_data binary would have: {error}"
+        ) from error
 
 
 def _json_data(name: str, array: Array) -> list[Any]:
@@ -98,6 +100,12 @@ def answer(data: memoryview, json_size: int | None) -> RemoteAnswer:
     if at != len(data):
         raise InternalError(f"{len(data) - at} bytes of the response belong to no output")
     return RemoteAnswer(found, _parameters(head))
+
+
+def has_binary(metadata: Mapping[str, Any]) -> bool:
+    """Whether a server's metadata has the extension: "binary_tensor_data", as the protocol says."""
+    extensions = metadata.get("extensions")
+    return isinstance(extensions, list) and "binary_tensor_data" in extensions
 
 
 def parsed(data: Buffer) -> dict[str, Any]:

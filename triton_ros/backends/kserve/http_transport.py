@@ -28,7 +28,14 @@ from triton_ros.backends.kserve.failure import (
     definite,
     withdrawn,
 )
-from triton_ros.backends.kserve.http_codec import answer, error_text, infer_body, model, parsed
+from triton_ros.backends.kserve.http_codec import (
+    answer,
+    error_text,
+    has_binary,
+    infer_body,
+    model,
+    parsed,
+)
 from triton_ros.backends.kserve.http_connection import Connection, ConnectionPool
 from triton_ros.backends.kserve.settings import Address, RemoteSettings
 from triton_ros.core.errors import Code, ConfigError, InternalError, TritonError, UnsupportedError
@@ -63,6 +70,7 @@ class HttpTransport:
     def __init__(self, settings: RemoteSettings, address: Address) -> None:
         self._settings = settings
         self._what = f"model '{settings.model}': remote '{settings.remote_model}' at {address}"
+        self._binary = {"binary": True, "json": False}.get(settings.http_data)
         self._path = f"/v2/models/{quote(settings.remote_model, safe='')}"
         if settings.remote_version:
             self._path += f"/versions/{settings.remote_version}"
@@ -74,11 +82,15 @@ class HttpTransport:
         self, request: RemoteRequest, deadline: float, withdrawal: Withdrawal
     ) -> RemoteAnswer:
         """See `exchange.Transport`."""
-        head, parts = infer_body(request, self._settings.http_data == "binary")
+        if self._binary is None:
+            self._binary = self._knows_binary(deadline)
+        head, parts = infer_body(request, self._binary)
         headers = {"Content-Type": "application/json"}
         if parts:
             headers = {"Content-Type": "application/octet-stream", _JSON_SIZE: str(len(head))}
-        reply = self._ask("POST", "/infer", [head, *parts], headers, deadline, withdrawal)
+        reply = self._ask(
+            "POST", f"{self._path}/infer", [head, *parts], headers, deadline, withdrawal
+        )
         try:
             return answer(reply.data, reply.json_size)
         except InternalError as error:
@@ -93,10 +105,10 @@ class HttpTransport:
     def describe(self, deadline: float) -> RemoteModel:
         """See `exchange.Transport`."""
         try:
-            metadata = parsed(self._ask("GET", "", [], {}, deadline).data)
+            metadata = parsed(self._ask("GET", self._path, [], {}, deadline).data)
             config = None
             try:
-                config = parsed(self._ask("GET", "/config", [], {}, deadline).data)
+                config = parsed(self._ask("GET", f"{self._path}/config", [], {}, deadline).data)
             except RemoteFailure:
                 raise
             except TritonError as error:  # a server of metadata only
@@ -109,7 +121,7 @@ class HttpTransport:
     def ready(self, deadline: float) -> None:
         """See `exchange.Transport`."""
         try:
-            self._ask("GET", "/ready", [], {}, deadline)
+            self._ask("GET", f"{self._path}/ready", [], {}, deadline)
         except RemoteFailure:
             raise
         except TritonError as error:
@@ -118,6 +130,15 @@ class HttpTransport:
     def close(self) -> None:
         """See `exchange.Transport`."""
         self._pool.close()
+
+    def _knows_binary(self, deadline: float) -> bool:
+        """Asked with the first inference, because at the load the server may have been down."""
+        try:
+            return has_binary(parsed(self._ask("GET", "/v2", [], {}, deadline).data))
+        except RemoteFailure:
+            raise
+        except TritonError:  # it does not tell: JSON is what every server knows
+            return False
 
     def _ask(
         self,
@@ -195,7 +216,7 @@ class HttpTransport:
         if body:
             headers = {**headers, "Content-Length": str(sum(len(part) for part in body))}
         headers = {**headers, **self._settings.headers}
-        connection.request(method, self._path + path, iter(body) if body else None, headers)
+        connection.request(method, path, iter(body) if body else None, headers)
 
     def _body(self, response: http.client.HTTPResponse) -> memoryview:
         """All of it, in memory that is ours alone; no more than is allowed."""

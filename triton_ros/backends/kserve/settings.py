@@ -98,7 +98,7 @@ class RemoteSettings:
             remote_model=config.parameters.get("remote_model", "") or config.name,
             remote_version=_version(config),
             fallback_model=_fallback(config),
-            http_data=choice_parameter(config, "http_data", "binary", ("binary", "json")),
+            http_data=choice_parameter(config, "http_data", "auto", ("auto", "binary", "json")),
             timeout_s=timeout,
             attempt_timeout_s=min(attempt or timeout, timeout),
             connect_timeout_s=_least(config, "connect_timeout_ms", 1000, 1) / 1e3,
