@@ -167,11 +167,30 @@ def test_outputs_survive_the_next_execute_and_the_end(case: Case, loader: Loader
 
 def test_inputs_are_only_read(case: Case, loader: Loader) -> None:
     instance = loader.instance(case.identity())
-    x = X.copy()
-    x.flags.writeable = False
-    y = instance.execute({"x": x})["y"]
-    assert not np.shares_memory(x, y)
-    np.testing.assert_array_equal(x, X)
+    for writeable in (False, True):
+        x = _aligned(X)
+        x.flags.writeable = writeable
+        y = instance.execute({"x": x})["y"]
+        assert not np.shares_memory(x, y)
+        np.testing.assert_array_equal(x, X)
+
+
+def _aligned(value: Array) -> Array:
+    """A copy where some runtimes need none of their own: at a multiple of 64 bytes."""
+    raw = np.empty(value.nbytes + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    array = raw[start : start + value.nbytes].view(value.dtype).reshape(value.shape)
+    array[:] = value
+    return array
+
+
+def test_an_answer_that_is_written_over_does_no_harm(case: Case, loader: Loader) -> None:
+    instance = loader.instance(case.affine())
+    for _ in range(3):
+        answer = instance.execute({"x": X})["y"]
+        np.testing.assert_array_equal(answer, 2 * X + 1)
+        if answer.flags.writeable:
+            answer[:] = 99
 
 
 def test_finalize_releases_what_the_runtime_holds(case: Case, loader: Loader) -> None:
