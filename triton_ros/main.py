@@ -52,6 +52,7 @@ def make_server(
         parse_backend_config(options.backend_config),
         options.backend_directory,
         not options.disable_auto_complete_config,
+        options.default_max_batch_size,
     )
     return InferenceServer(repositories, registry.load_backend, load_processor, options=options)
 

@@ -117,6 +117,7 @@ def test_it_is_told_of_its_model_instance_and_server(serve: Serve, tmp_path: Pat
     cmdline = json.loads(told["cmdline"][0])["cmdline"]
     assert cmdline["backend-directory"] == str(tmp_path / "backends")
     assert (cmdline["speed"], cmdline["auto-complete-config"]) == ("high", "true")
+    assert cmdline["default-max-batch-size"] == "4"
     assert told["instance"] == ["g_0"]
     assert told["kind device passive"] == ["1 0 0"]
     assert list(json.loads(told["host_policy"][0])) == ["cpu_0"]

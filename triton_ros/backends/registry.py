@@ -17,9 +17,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from triton_ros.backends.shared_library.backend import SharedLibraryBackend
+from triton_ros.backends.shared_library.isolation import BackendSpec
 from triton_ros.backends.shared_library.library_files import has_library
 from triton_ros.core.backend import Backend
 from triton_ros.core.backend_config import BackendSettings
+from triton_ros.core.config.config_completion import DEFAULT_MAX_BATCH_SIZE
 from triton_ros.core.errors import ConfigError
 
 _BACKENDS = {
@@ -42,16 +44,18 @@ class BackendRegistry:
         settings: Mapping[str, BackendSettings] | None = None,
         backend_directory: Path | None = None,
         auto_complete: bool = True,
+        default_max_batch_size: int = DEFAULT_MAX_BATCH_SIZE,
     ) -> None:
         """`settings` are those of each backend (see `core.backend_config`); `backend_directory`
         has libraries of C backends, and `auto_complete` lets models in code complete their
-        configurations.
+        configurations, with batches of `default_max_batch_size` where they say no other.
 
         Raises `ConfigError` for settings of a backend that does not exist.
         """
         self._settings = settings or {}
         self._directory = backend_directory
         self._auto_complete = auto_complete
+        self._default_max_batch_size = default_max_batch_size
         self._made: dict[str, Backend] = {}
         for name in self._settings:
             if name not in _BACKENDS and not has_library(name, backend_directory):
@@ -82,7 +86,9 @@ class BackendRegistry:
             extra = {"auto_complete": self._auto_complete} if name == "python" else {}
             backend = make(settings, **extra)
         else:
-            backend = SharedLibraryBackend(
-                name, settings, self._directory, self._auto_complete, self.names
+            spec = BackendSpec(
+                *(name, dict(settings), self._directory),
+                *(self._auto_complete, self._default_max_batch_size),
             )
+            backend = SharedLibraryBackend(spec, self.names)
         return self._made.setdefault(name, backend)

@@ -31,7 +31,6 @@ from triton_ros.backends.shared_library.library_files import (
     search_path,
 )
 from triton_ros.core.backend import Signature
-from triton_ros.core.backend_config import EMPTY, BackendSettings
 from triton_ros.core.config.config_completion import complete_groups
 from triton_ros.core.config.config_json import config_from_json, config_json
 from triton_ros.core.config.config_lines import PlacedError
@@ -56,18 +55,8 @@ class SharedLibraryBackend:
     is none.
     """
 
-    def __init__(
-        self,
-        name: str,
-        settings: BackendSettings = EMPTY,
-        directory: Path | None = None,
-        auto_complete: bool = True,
-        others: Sequence[str] = (),
-    ) -> None:
-        self._name = name
-        self._settings = settings
-        self._directory = directory
-        self._auto_complete = auto_complete
+    def __init__(self, spec: BackendSpec, others: Sequence[str] = ()) -> None:
+        self._spec = spec
         self._others = others
         self._lock = threading.Lock()
         self._opened: dict[tuple[Path, str], int] = {}
@@ -79,7 +68,7 @@ class SharedLibraryBackend:
                 f"model '{config.name}': parameters['{_BATCH_STRATEGY}'] is not supported: custom"
                 " batching in C is not offered here; dynamic_batching is"
             )
-        library = find_library(self._name, version_dir, self._directory)
+        library = find_library(self._spec.name, version_dir, self._spec.directory)
         if library is None:
             raise self._unknown(config, version_dir)
         if isolated(config):
@@ -88,7 +77,7 @@ class SharedLibraryBackend:
 
     def load_here(self, config: ModelConfig, version_dir: Path) -> NativeModel:
         """In this process, whatever the configuration says."""
-        library = find_library(self._name, version_dir, self._directory)
+        library = find_library(self._spec.name, version_dir, self._spec.directory)
         if library is None:
             raise self._unknown(config, version_dir)
         return self._loaded(config, version_dir, library)
@@ -96,21 +85,17 @@ class SharedLibraryBackend:
     def _loaded(self, config: ModelConfig, version_dir: Path, library: LibraryFile) -> NativeModel:
         found = host()
         found.refresh_log_levels()
-        return NativeModel(found, self._open(found, library), config, version_dir, self)
-
-    @property
-    def auto_complete(self) -> bool:
-        return self._auto_complete
-
-    @property
-    def _spec(self) -> BackendSpec:
-        return BackendSpec(self._name, dict(self._settings), self._directory, self._auto_complete)
+        return NativeModel(
+            found, self._open(found, library), config, version_dir, self._spec.auto_complete
+        )
 
     def _unknown(self, config: ModelConfig, version_dir: Path) -> PlacedError:
-        looked = ", ".join(map(str, search_path(self._name, version_dir, self._directory)))
-        hint = "" if self._directory else "; no backend_directory is set"
+        looked = ", ".join(
+            map(str, search_path(self._spec.name, version_dir, self._spec.directory))
+        )
+        hint = "" if self._spec.directory else "; no backend_directory is set"
         return PlacedError(
-            f"model '{config.name}': backend '{self._name}' does not exist; the backends are"
+            f"model '{config.name}': backend '{self._spec.name}' does not exist; the backends are"
             f" {', '.join(self._others)}, and no library of its name was found ({looked}){hint}",
             "backend",
         )
@@ -127,7 +112,7 @@ class SharedLibraryBackend:
         with private_copy(library) as copy:
             error = found.library.tr_backend_open(
                 c.byref(backend),
-                self._name.encode(),
+                self._spec.name.encode(),
                 str(copy).encode(),
                 str(library.path.parent).encode(),
                 self._cmdline().encode(),
@@ -140,10 +125,11 @@ class SharedLibraryBackend:
     def _cmdline(self) -> str:
         """What a backend is told of the server, with its own settings among it."""
         words = {
-            "auto-complete-config": str(self._auto_complete).lower(),
-            "backend-directory": str(self._directory or ""),
+            "auto-complete-config": str(self._spec.auto_complete).lower(),
+            "backend-directory": str(self._spec.directory or ""),
+            "default-max-batch-size": str(self._spec.default_max_batch_size),
             "min-compute-capability": "0.0",
-            **self._settings,
+            **self._spec.settings,
         }
         return json.dumps({"cmdline": words})
 
@@ -163,7 +149,7 @@ class NativeModel:
         backend: int,
         config: ModelConfig,
         version_dir: Path,
-        owner: SharedLibraryBackend,
+        auto_complete: bool,
     ) -> None:
         self._host = found
         self._backend = backend
@@ -172,9 +158,9 @@ class NativeModel:
         self._instances: list[NativeInstance] = []
         self._made = 0
         self._turns: dict[tuple[InstanceKind, int], threading.Lock] = {}
-        self._handle = self._initialize(config, version_dir, owner.auto_complete)
+        self._handle = self._initialize(config, version_dir, auto_complete)
         try:
-            self._config = self._completed(config, owner.auto_complete)
+            self._config = self._completed(config, auto_complete)
             stated = stated_signature(self._config)
         except TritonError:
             self.finalize()

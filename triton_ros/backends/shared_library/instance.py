@@ -36,6 +36,7 @@ class NativeInstance:
         self._model_handle = model
         self._model = config.name
         self._decoupled = config.decoupled
+        self._stateful = config.sequence_batching is not None
         self._outputs = {each.spec.name: each.spec.datatype for each in config.output}
         self._turn = turn
         self._gone = gone
@@ -61,7 +62,8 @@ class NativeInstance:
 
     def _running(self, request: ExecutionRequest) -> Running:
         return Running(
-            *(self._host, self._model, self._handle, request, self._outputs, self._decoupled)
+            *(self._host, self._model, self._handle, request),
+            *(self._outputs, self._decoupled, self._stateful),
         )
 
     @property

@@ -24,6 +24,7 @@ from triton_ros.backends.python.worker_instance import WorkerInstance
 from triton_ros.backends.python.worker_process import WorkerDied, WorkerProcess
 from triton_ros.backends.support import choice_parameter
 from triton_ros.core.backend import Signature
+from triton_ros.core.config.config_completion import DEFAULT_MAX_BATCH_SIZE
 from triton_ros.core.config.config_json import config_from_json, config_json
 from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.errors import ConfigError, InternalError, InvalidArgumentError
@@ -37,12 +38,13 @@ _SETTINGS = WorkerSettings(timeout=300.0)
 
 @dataclass(frozen=True, slots=True)
 class BackendSpec:
-    """What a process needs to make the same backend."""
+    """What makes a backend, here or in another process."""
 
     name: str
     settings: dict[str, str]
-    directory: Path | None
-    auto_complete: bool
+    directory: Path | None = None
+    auto_complete: bool = True
+    default_max_batch_size: int = DEFAULT_MAX_BATCH_SIZE
 
 
 def isolated(config: ModelConfig) -> bool:

@@ -44,11 +44,13 @@ class Running:
         request: ExecutionRequest,
         outputs: Mapping[str, str],
         decoupled: bool,
+        stateful: bool,
     ) -> None:
         self._host = host
         self._model = model
         self._request = request
         self._outputs = outputs
+        self._stateful = stateful
         self._ended = False
         self._lock = threading.RLock()
         self._memory: list[Any] = [
@@ -112,7 +114,8 @@ class Running:
         try:
             if failed is None:
                 answer, parameters = self._tensors(response.outputs), values(response.parameters)
-                answer |= self._states()
+                if self._stateful:
+                    answer |= self._states()
         except TritonError as error:
             failed = InternalError(f"model '{self._model}': {error}")
         if failed is not None:

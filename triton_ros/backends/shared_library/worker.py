@@ -22,6 +22,7 @@ from triton_ros.backends.python.channel import Channel, Message
 from triton_ros.backends.python.shared_tensors import Reader, Writer
 from triton_ros.backends.shared_library.backend import NativeModel, SharedLibraryBackend
 from triton_ros.backends.shared_library.instance import NativeInstance
+from triton_ros.backends.shared_library.isolation import BackendSpec
 from triton_ros.core.config.config_json import config_from_json, config_json
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind
 from triton_ros.core.config.optimization_config import SecondaryDevice
@@ -95,11 +96,9 @@ class Worker:
     # the steps of a model's life ------------------------------------------------------------------
 
     def _do_load(self, message: Message) -> Message:
-        spec = message["spec"]
-        directory = Path(spec["directory"]) if spec["directory"] else None
-        backend = SharedLibraryBackend(
-            spec["name"], spec["settings"], directory, spec["auto_complete"]
-        )
+        said = message["spec"]
+        directory = Path(said["directory"]) if said["directory"] else None
+        backend = SharedLibraryBackend(BackendSpec(**{**said, "directory": directory}))
         config = config_from_json(message["config"], message["model"])
         model = backend.load_here(config, Path(message["version_dir"]))
         self._model, self._decoupled = model, model.config.decoupled
