@@ -165,10 +165,16 @@ def test_its_log_reaches_ours(serve: Serve, caplog: pytest.LogCaptureFixture) ->
 def test_what_it_reports_is_shown(serve: Serve) -> None:
     server = serve("report")
     ask(server)
+    wait_until(lambda: server.describe("toy").statistics.execution_count == 1)
     described = server.describe("toy")
     (usage,) = described.statistics.memory_usage
     assert (usage.kind, usage.byte_size, usage.how) == ("CPU", 12345, "backend")
     times = {"input_ns": 10, "infer_ns": 20, "output_ns": 30}
+    spent = described.statistics
+    assert spent.compute_output.ns == 30
+    assert spent.compute_input.ns >= 10
+    assert spent.compute_infer.ns > 0
+    assert spent.batch_stats[2].compute_output.ns == 30
     assert described.counters == {"succeeded": 1, "failed": 0, "batches": 1, **times}
 
 

@@ -175,6 +175,19 @@ class RequestInstance(Protocol):
     def finalize(self) -> None: ...
 
 
+@runtime_checkable
+class ReportsTimes(Protocol):
+    """A `RequestInstance` may have this, too."""
+
+    @property
+    def times(self) -> tuple[int, int] | None:
+        """Nanoseconds that the last execution read inputs, and wrote outputs; None if not told.
+
+        Asked on the thread of the execution, at its end; not for a decoupled model.
+        """
+        ...
+
+
 class BackendModel(Protocol):
     """The loaded weights of one version."""
 

@@ -39,6 +39,8 @@ class NativeInstance:
         self._stateful = config.sequence_batching is not None
         self._outputs = {each.spec.name: each.spec.datatype for each in config.output}
         self._turn = turn
+        self._times: tuple[int, int] | None = None
+        self._told = (0, 0, 0)
         self._gone = gone
 
     def execute_requests(self, requests: Sequence[ExecutionRequest], calls: ModelCalls) -> None:
@@ -57,8 +59,21 @@ class NativeInstance:
         calling = self._host.called.executing(self._model_handle, calls)
         with calling, self._turn or nullcontext():
             self._host.library.tr_instance_execute(self._handle, handles, len(running))
+        self._note_times()
         for each in running:
             each.drain()
+
+    @property
+    def times(self) -> tuple[int, int] | None:
+        """See `core.backend.ReportsTimes`: what the backend reported of the last batch."""
+        return self._times
+
+    def _note_times(self) -> None:
+        said = self.statistics
+        told = said["batches"], said["input_ns"], said["output_ns"]
+        batches, read, wrote = (now - before for now, before in zip(told, self._told, strict=True))
+        self._told = told
+        self._times = (read, wrote) if batches else None
 
     def _running(self, request: ExecutionRequest) -> Running:
         return Running(

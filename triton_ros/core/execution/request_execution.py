@@ -23,7 +23,7 @@ from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from triton_ros.core.backend import ModelCalls, ModelInstance, RequestInstance
+from triton_ros.core.backend import ModelCalls, ModelInstance, ReportsTimes, RequestInstance
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import CancelledError, InternalError, TritonError
 from triton_ros.core.execution.batch_tensors import BatchPlan
@@ -75,13 +75,22 @@ class _Run:
     deliver: Deliver
     reschedule: Callable[[Item], bool]
     start: int
+    instance: RequestInstance
     merged: int = 0
     rows: int = 0
 
     def timing(self, item: Item) -> Timing:
-        infer_ns = self.clock() - self.merged
-        queue_ns = self.start - item.offered_ns
-        return Timing(queue_ns, self.merged - self.start, infer_ns, 0, self.rows)
+        return Timing(self.start - item.offered_ns, *self.times(self.clock()), self.rows)
+
+    def times(self, end: int) -> tuple[int, int, int]:
+        """Nanoseconds of inputs, inference and outputs: the instance's word, where it has one."""
+        total, told = end - self.merged, None
+        if not self.decoupled and isinstance(self.instance, ReportsTimes):
+            told = self.instance.times
+        read, wrote = told or (0, 0)
+        if read + wrote > total:  # by another clock
+            read = wrote = 0
+        return self.merged - self.start + read, total - read - wrote, wrote
 
 
 class RunningRequest:
@@ -294,7 +303,10 @@ class RequestRunner:
         statistics: StatisticsCollector,
     ) -> None:
         """Answer all items; those of a decoupled model may be answered later."""
-        run = _Run(self._plan, self._decoupled, self._clock, self._deliver, reschedule, start)
+        run = _Run(
+            *(self._plan, self._decoupled, self._clock, self._deliver, reschedule, start),
+            self._instance,
+        )
         requests = self._requests(items, run)
         run.merged = self._clock()
         if not run.rows:
@@ -312,7 +324,7 @@ class RequestRunner:
         if not self._decoupled:
             for request in requests:
                 request.settle()
-        statistics.executed(run.rows, run.merged - start, end - run.merged, 0)
+        statistics.executed(run.rows, *run.times(end))
 
     def _requests(self, items: Sequence[Item], run: _Run) -> list[RunningRequest]:
         requests = []
