@@ -27,6 +27,7 @@ HTTP_CODES = {Code.INVALID_ARG: 400, Code.NOT_FOUND: 404, Code.UNAVAILABLE: 503}
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
     allow_reuse_address = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from kserve_server import Fault, Remote, Seen
 
-from triton_ros.core.errors import UnavailableError
+from triton_ros.core.errors import TritonError, UnavailableError
+from triton_ros.core.request import Cancellation, InferenceRequest
 
 CALLERS = 6
 REQUESTS = 20
@@ -91,3 +92,42 @@ def test_nothing_is_lost_or_mixed_up_while_servers_die_and_come_back(
         near.server.unload_model("affine").result(30)
     names = [thread.name for thread in threading.enumerate()]
     assert not [name for name in names if name.startswith(("kserve_", "probe_"))]
+
+
+def test_requests_that_are_withdrawn_at_any_moment_leave_nothing_behind(
+    near: Any, far: Any, protocol: str
+) -> None:
+    with Remote(far, protocol) as remote:
+        near.load("affine", url=remote.url, protocol=protocol, max_in_flight=4)
+        outcomes: Counter[str] = Counter()
+        lock = threading.Lock()
+
+        def work(caller: int) -> None:
+            chance = random.Random(caller)
+            for turn in range(100):
+                x = np.full((1, 4), turn, np.float32)
+                token, done = Cancellation(), threading.Event()
+                found: list[Any] = []
+                near.server.submit(
+                    InferenceRequest("affine", {"x": x}, cancellation=token),
+                    lambda outcome, f=found, d=done: (f.append(outcome), d.set())[-1],
+                )
+                if chance.random() < 0.7:
+                    done.wait(chance.random() * 0.003)
+                    token.cancel()
+                assert done.wait(30)
+                if not isinstance(found[0], TritonError):
+                    np.testing.assert_array_equal(found[0].outputs["y"], 3 * x + 5)
+                with lock:
+                    outcomes[type(found[0]).__name__] += 1
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(CALLERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert set(outcomes) == {"InferenceResponse", "CancelledError"}, outcomes
+        assert sum(outcomes.values()) == CALLERS * 100
+        assert near.counters("affine") == {"circuits_open": 0, "circuits_opened": 0}
+        for _ in range(8):  # every slot came back
+            near.ask("affine", np.zeros((1, 4), np.float32))
