@@ -5,7 +5,9 @@
  1. CUDA's headers, from NVIDIA's header wheels, and a ``libcuda.so.1`` on host memory compiled
     against them (`test/gpu/fake_cuda`).
  2. The real `tensorrt` module of several releases, without its libraries (`get_tensorrt_api`).
- 3. The real pycuda, which PyPI has as source only: built once (a minute and a half of one core)
+ 3. TensorRT-RTX, whose parser and builder are NVIDIA's own code and need no GPU (95 MB): what the
+    fake builder answers, and what the backend asks of a builder, is compared with it.
+ 4. The real pycuda, which PyPI has as source only: built once (a minute and a half of one core)
     against 1, then installed into this environment with cuda-bindings.
 
 All of it lies in ``build/gpu``, and what is there is not made again.  Nothing here executes on a
@@ -55,6 +57,22 @@ PYCUDA = Package(
     filename="pycuda-2026.1.tar.gz",
     sha256="759516160628ba06f32ce7e563e3f5b9214691dc9528a03ea99ea1073f4e14ba",
 )
+RTX = (
+    Package(
+        kind="pip",
+        name="tensorrt-rtx-cu13-libs",
+        version="1.7.1.116",
+        filename="tensorrt_rtx_cu13_libs-1.7.1.116-py3-none-manylinux_2_28_x86_64.whl",
+        sha256="e3fd45fed001240d63304e77a2d4006319b839994237cb294b6e7ad72acaabcd",
+    ),
+    Package(
+        kind="pip",
+        name="tensorrt-rtx-cu13-bindings",
+        version="1.7.1.116",
+        filename="tensorrt_rtx_cu13_bindings-1.7.1.116-cp311-none-manylinux_2_28_x86_64.whl",
+        sha256="6a4d2bf39a98b71238046b9a9dd22d0e6b146be90cd56ac09f1e068933e4e18d",
+    ),
+)
 _SITE_CONFIGURATION = """\
 CUDA_INC_DIR = {includes!r}
 CUDADRV_LIB_DIR = [{library!r}]
@@ -75,6 +93,8 @@ def main() -> int:
         library = compile_library(BUILD, includes)
         _say("the Python bindings of TensorRT, without TensorRT")
         get_tensorrt_api(BUILD)
+        _say("TensorRT-RTX, a builder that needs no GPU")
+        _tensorrt_rtx()
         _install(_pycuda(includes, library.parent))
     except (FetchError, CompileError, RigError) as error:
         print(f"make gpu-rig: {error}", file=sys.stderr)
@@ -100,6 +120,19 @@ def _unpack(wheel: Path, target: Path, folder: str) -> None:
             wanted = [n for n in archive.namelist() if "/include/" in n]
             archive.extractall(name, wanted)
         (Path(name) / "nvidia" / folder).rename(target / folder)
+
+
+def _tensorrt_rtx() -> None:
+    """Its two packages side by side, beside `tensorrt_rtx` that only joins them."""
+    target = BUILD / "tensorrt_rtx"
+    if target.is_dir():
+        return
+    with tempfile.TemporaryDirectory(dir=BUILD) as name:
+        made = Path(name) / "made"
+        for package in RTX:
+            with zipfile.ZipFile(fetch(package, BUILD / "downloads")) as archive:
+                archive.extractall(made)
+        made.rename(target)
 
 
 def _pycuda(includes: list[Path], library: Path) -> Path:

@@ -57,6 +57,13 @@ def several() -> bytes:
     return _onnx(nodes, inputs, [("sum", FLOAT, ["N", 4]), ("greater", BOOL, ["N", 4])])
 
 
+@functools.cache
+def foreign() -> bytes:
+    """An operator of a domain that nobody knows."""
+    nodes = [make_node("Foo", ["x"], ["y"], name="foo", domain="nobodys")]
+    return _onnx(nodes, [("x", FLOAT, [1])], [("y", FLOAT, [1])])
+
+
 def _onnx(
     nodes: list[NodeProto],
     inputs: Values,
@@ -70,5 +77,6 @@ def _onnx(
         [make_tensor_value_info(*each) for each in outputs],
         [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()],
     )
-    model: ModelProto = make_model(graph, opset_imports=[make_opsetid("", 17)], ir_version=8)
+    opsets = [make_opsetid("", 17), make_opsetid("nobodys", 1)]
+    model: ModelProto = make_model(graph, opset_imports=opsets, ir_version=8)
     return model.SerializeToString()

@@ -1,6 +1,10 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From a network to an engine file: profiles, flags, memory, timing cache, DLA, progress."""
+"""From a network to an engine file: profiles, flags, memory, timing cache, DLA, progress.
+
+What NVIDIA's own builder does in the same places was looked at in TensorRT-RTX, whose builder needs
+no GPU; `test_builder_behaviour` holds this one to it.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,15 @@ from fake_tensorrt import driver
 from fake_tensorrt.bindings import trt
 from fake_tensorrt.dla import runs_on_dla, split_layers
 from fake_tensorrt.host_memory import IHostMemory, ITimingCache
+from fake_tensorrt.model import Tensor
 from fake_tensorrt.parser import ILayer, INetworkDefinition
 from fake_tensorrt.plan import Plan, pack
 from fake_tensorrt.runtime import device_description
 from fake_tensorrt.strict import Strict
 
+PHASES = ("Building engine", "Cloning network graph", "Computing profile costs")
+"""What a progress monitor sees: the first one holds the others, a step each."""
 STEPS = 4
-"""Steps that a progress monitor sees."""
 
 
 class IOptimizationProfile(Strict):
@@ -31,13 +37,13 @@ class IOptimizationProfile(Strict):
     def set_shape(
         self, input: str, min: Sequence[int], opt: Sequence[int], max: Sequence[int]
     ) -> None:
-        """Raises `ValueError` where they are not min <= opt <= max."""
-        self._shapes[input] = _ordered(min, opt, max)
+        """Looked at only when the profile is added to a configuration."""
+        self._shapes[input] = [[int(v) for v in shape] for shape in (min, opt, max)]
 
     def set_shape_input(
         self, input: str, min: Sequence[int], opt: Sequence[int], max: Sequence[int]
     ) -> None:
-        self._values[input] = _ordered(min, opt, max)
+        self._values[input] = [[int(v) for v in shape] for shape in (min, opt, max)]
 
     def get_shape(self, input: str) -> list[object]:
         return [trt.Dims(shape) for shape in self._shapes.get(input, [])]
@@ -45,14 +51,12 @@ class IOptimizationProfile(Strict):
     def get_shape_input(self, input: str) -> list[list[int]]:
         return self._values.get(input, [])
 
-
-def _ordered(*shapes: Sequence[int]) -> list[list[int]]:
-    low, best, high = ([int(v) for v in shape] for shape in shapes)
-    if not len(low) == len(best) == len(high):
-        raise ValueError("Shape provided for opt is inconsistent with other shapes.")
-    if not all(a <= b <= c for a, b, c in zip(low, best, high, strict=True)):
-        raise ValueError("Shape provided for max is inconsistent with other shapes.")
-    return [low, best, high]
+    def _is_consistent(self) -> bool:
+        return all(
+            len(low) == len(best) == len(high)
+            and all(a <= b <= c for a, b, c in zip(low, best, high, strict=True))
+            for low, best, high in (*self._shapes.values(), *self._values.values())
+        )
 
 
 class IBuilderConfig(Strict):
@@ -68,8 +72,9 @@ class IBuilderConfig(Strict):
     avg_timing_iterations = 1
     max_aux_streams = -1
 
-    def __init__(self) -> None:
-        self._flags: set[int] = set()
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+        self._flags = {int(trt.BuilderFlag.TF32)}  # on by default
         self._pools: dict[object, int] = {}
         self._profiles: list[IOptimizationProfile] = []
         self._timing_cache: ITimingCache | None = None
@@ -99,11 +104,22 @@ class IBuilderConfig(Strict):
         return self._pools.get(pool, driver.knob("memory"))
 
     def add_optimization_profile(self, profile: IOptimizationProfile) -> int:
+        """-1 for one that contradicts itself."""
+        if not profile._is_consistent():
+            text = "IBuilderConfig::addOptimizationProfile: Error Code 3: not MIN<=OPT<=MAX"
+            self._logger.log(trt.ILogger.ERROR, text)
+            return -1
         self._profiles.append(profile)
         return len(self._profiles) - 1
 
     def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
-        return ITimingCache(bytes(serialized_timing_cache))
+        """An empty one for what cannot be read, with a warning."""
+        try:
+            return ITimingCache(bytes(serialized_timing_cache))
+        except ValueError:
+            text = "Failed to deserialize timing cache. Returning an empty timing cache."
+            self._logger.log(trt.ILogger.WARNING, text)
+            return ITimingCache()
 
     def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
         self._timing_cache = cache
@@ -125,7 +141,7 @@ class IBuilderConfig(Strict):
         self._devices.pop(layer.name, None)
 
     def can_run_on_DLA(self, layer: ILayer) -> bool:
-        return runs_on_dla(layer)
+        return driver.knob("dla_cores") > 0 and runs_on_dla(layer)
 
 
 class Builder(Strict):
@@ -166,7 +182,7 @@ class Builder(Strict):
         return INetworkDefinition(flags)
 
     def create_builder_config(self) -> IBuilderConfig:
-        return IBuilderConfig()
+        return IBuilderConfig(self._logger)
 
     def create_optimization_profile(self) -> IOptimizationProfile:
         return IOptimizationProfile()
@@ -188,7 +204,7 @@ class Builder(Strict):
         if missed:
             return self._fail(f"Layer {missed} cannot run on DLA and GPU fallback is not enabled")
         if not _progress(getattr(config, "progress_monitor", None)):  # new in 10
-            return self._fail("the build was cancelled by the progress monitor")
+            return self._fail("BuildCanceled (Build canceled by user)", 7)
         self._time(network, config)
         driver.add("engines_built")
         plan = Plan(
@@ -211,10 +227,9 @@ class Builder(Strict):
                 "Network has dynamic or shape inputs, but no optimization profile has been defined."
             )
         for index, profile in enumerate(config._profiles):
-            for tensor in free:
-                known = profile._values if tensor.is_shape else profile._shapes
-                if tensor.name not in known:
-                    return f"optimization profile {index} is missing values for {tensor.name}"
+            for tensor in inputs:
+                if complaint := _profile_complaint(index, profile, tensor):
+                    return complaint
         return _dla_complaint(self, config, free)
 
     def _time(self, network: INetworkDefinition, config: IBuilderConfig) -> None:
@@ -223,16 +238,34 @@ class Builder(Strict):
         ):
             return
         if config._timing_cache is None:
-            config._timing_cache = ITimingCache()
+            return  # a cache of the build's own, which nobody gets to see
         assert network._model is not None
         key = hashlib.sha256(network._model.data).hexdigest()
         driver.add("timing_cache_hits", int(key in config._timing_cache._known))
         config._timing_cache._known.add(key)
 
-    def _fail(self, text: str) -> None:
-        self._logger.log(
-            trt.ILogger.ERROR, f"IBuilder::buildSerializedNetwork: Error Code 4: {text}"
-        )
+    def _fail(self, text: str, code: int = 4) -> None:
+        where = "IBuilder::buildSerializedNetwork"
+        self._logger.log(trt.ILogger.ERROR, f"{where}: Error Code {code}: {text}")
+
+
+def _profile_complaint(index: int, profile: IOptimizationProfile, tensor: Tensor) -> str:
+    if tensor.is_shape:
+        known = tensor.name in profile._values
+        where = f"Optimization profile {index} is missing values for shape input tensor"
+        return "" if known else f"{where} {tensor.name}."
+    if tensor.name not in profile._shapes:
+        where = f"is missing dimensions in profile {index}."
+        return f"Dynamic input tensor {tensor.name} {where}" if -1 in tensor.shape else ""
+    for shape in profile._shapes[tensor.name]:
+        if len(shape) != len(tensor.shape):
+            return (
+                f"Dynamic-shaped input tensor {tensor.name} has {len(tensor.shape)} dimensions but"
+                f" profile {index} has {len(shape)} dimensions."
+            )
+        if any(fixed not in {-1, size} for fixed, size in zip(tensor.shape, shape, strict=True)):
+            return f"Dimension mismatch for tensor {tensor.name} and profile {index}."
+    return ""
 
 
 def _dla_complaint(builder: Builder, config: IBuilderConfig, free: list[Any]) -> str:
@@ -256,8 +289,15 @@ def _progress(monitor: Any) -> bool:
     """False when the monitor wants no more."""
     if monitor is None:
         return True
-    phase = "Building Engine"
-    monitor.phase_start(phase, None, STEPS)
-    wanted = all(monitor.step_complete(phase, step) for step in range(STEPS))
-    monitor.phase_finish(phase)
-    return wanted
+    whole, *parts = PHASES
+    monitor.phase_start(whole, None, len(parts))
+    wanted = True
+    for index, part in enumerate(parts):
+        monitor.phase_start(part, whole, STEPS)
+        wanted = wanted and all(monitor.step_complete(part, step) for step in range(STEPS))
+        monitor.phase_finish(part)
+        if not wanted:
+            break
+        wanted = monitor.step_complete(whole, index)
+    monitor.phase_finish(whole)
+    return bool(wanted)

@@ -161,6 +161,8 @@ class OnnxParser(Strict):
     def parse(self, model: bytes, path: str | None = None) -> bool:
         """`path` says where weights lie that are in files of their own."""
         data = bytes(model)
+        if not data:
+            return True  # so it does: an empty network, which cannot be built
         try:
             proto = onnx.load_from_string(data)
             if path is not None:
@@ -183,8 +185,8 @@ class OnnxParser(Strict):
     def _supported(self, proto: onnx.ModelProto) -> bool:
         for index, node in enumerate(proto.graph.node):
             if node.domain not in _KNOWN_DOMAINS or node.op_type in _UNSUPPORTED:
-                text = f"No importer registered for op: {node.op_type}"
-                return self._fail("UNSUPPORTED_NODE", text, index)
+                text = "Plugin not found, are the plugin name, version, and namespace correct?"
+                return self._fail("INVALID_NODE", f"{text} ({node.op_type})", index)
         for value in (*proto.graph.input, *proto.graph.output):
             if data_type(value.type.tensor_type.elem_type) is None:
                 return self._fail("UNSUPPORTED_GRAPH", f"{value.name}: type is not supported")
@@ -193,7 +195,6 @@ class OnnxParser(Strict):
     def _take(self, proto: onnx.ModelProto, data: bytes) -> bool:
         self._network._model = Model(data)
         self._network._layers = [ILayer(node, i) for i, node in enumerate(proto.graph.node)]
-        self._network.name = proto.graph.name
         return True
 
     def _fail(self, code: str, text: str, node: int = -1) -> bool:
