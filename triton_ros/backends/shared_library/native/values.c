@@ -12,7 +12,7 @@
 
 tr_counters tr_living;
 tr_callbacks tr_python;
-static uint32_t log_levels = 0;
+static uint32_t log_levels;
 
 /* --- small tools ------------------------------------------------------------------------------- */
 
@@ -192,11 +192,15 @@ void tr_set_callbacks(const tr_callbacks *callbacks)
   tr_python = callbacks == NULL ? none : *callbacks;
 }
 
-void tr_set_log_levels(uint32_t levels) { log_levels = levels; }
+void tr_set_log_levels(uint32_t levels)
+{
+  __atomic_store_n(&log_levels, levels, __ATOMIC_RELAXED);
+}
 
 bool TRITONSERVER_LogIsEnabled(TRITONSERVER_LogLevel level)
 {
-  return (unsigned)level < 32 && (log_levels >> level & 1u) != 0;
+  uint32_t levels = __atomic_load_n(&log_levels, __ATOMIC_RELAXED);
+  return (unsigned)level < 32 && (levels >> level & 1u) != 0;
 }
 
 TRITONSERVER_Error *TRITONSERVER_LogMessage(
