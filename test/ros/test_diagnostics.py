@@ -229,6 +229,21 @@ def test_requests_that_wait_and_failures_by_reason(tmp_path: Path) -> None:
     assert "failures_backend" not in found
 
 
+def test_a_loaded_model_that_cannot_answer_is_an_error_with_its_counters(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    with serving(tmp_path, backend, {"m": fake(), "broken": fake("no number")}) as server:
+        loaded(server, "m")
+        backend.models[0].problem = "no server answers"  # type: ignore[attr-defined]
+        backend.models[0].counters = {"retries": 4}  # type: ignore[attr-defined]
+        with pytest.raises(TritonError):
+            loaded(server, "broken")
+        broken, ill = model_statuses("n", server)
+    assert (ill.level, ill.message) == (ERROR, "no server answers")
+    assert (values(ill)["state"], values(ill)["backend_retries"]) == ("UNAVAILABLE", "4")
+    assert broken.level == ERROR
+    assert "instances" not in values(broken)
+
+
 def test_each_version_that_serves_has_a_name_of_its_own(tmp_path: Path) -> None:
     policy = "version_policy { all {} }"
     toy = fake(config=policy, versions={1: 1.0, 2: 2.0})

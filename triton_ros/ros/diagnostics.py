@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
@@ -100,6 +101,9 @@ def model_status(title: str, server: InferenceServer, entry: IndexEntry) -> Diag
         message = message or f"{entry.state.value}, {load.stage}"
     if entry.state is not ModelState.READY:
         failed = entry.state is ModelState.UNAVAILABLE and entry.reason not in ("", "unloaded")
+        if failed:  # it may be loaded, with a problem
+            with contextlib.suppress(TritonError):
+                values |= counters(server.describe(entry.name, entry.version or -1))
         return status(title, ERROR if failed else OK, message or entry.state.value, values)
     try:
         model = server.describe(entry.name, entry.version or -1)
