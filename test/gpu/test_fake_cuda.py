@@ -108,6 +108,17 @@ def test_a_fault_sticks(cuda: Any, cuda_rig: CudaRig) -> None:
         cuda.mem_alloc(16)
 
 
+def test_after_a_fault_the_next_test_has_a_whole_device(cuda: Any, cuda_rig: CudaRig) -> None:
+    kept = cuda.mem_alloc(1 << 20)
+    cuda_rig.fault()
+    cuda_rig.check()
+    cuda_rig.set(devices=1)
+    free, total = cuda.mem_get_info()
+    assert free == total
+    with pytest.raises(cuda.LogicError, match="invalid argument"):
+        cuda.memcpy_dtoh(np.zeros(1, np.float32), kept)
+
+
 def test_mapped_memory_has_a_device_address(cuda: Any, cuda_rig: CudaRig) -> None:
     cuda_rig.set(integrated=1)
     assert cuda.Device(0).get_attribute(cuda.device_attribute.INTEGRATED) == 1

@@ -128,6 +128,7 @@ extern "C" int fakecuda_faulted() { return fake::faulted() != CUDA_SUCCESS; }
 
 // Forget the fault and the violations: the next test starts with a healthy device.
 extern "C" void fakecuda_reset() {
+  if (fake::has_faulted) fake::forget_device_memory();
   std::lock_guard<std::mutex> lock(fake::book_mutex);
   fake::violations().clear();
   fake::has_faulted = false;

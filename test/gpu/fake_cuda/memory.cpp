@@ -114,6 +114,16 @@ int device_of(CUdeviceptr address) {
   return block == blocks().end() ? -1 : block->second.device;
 }
 
+void forget_device_memory() {
+  Lock lock(table_mutex);
+  for (auto& [address, block] : blocks()) {
+    used()[block.device] -= block.size;
+    count("device_allocations", -1);
+    count("device_bytes", -static_cast<long>(block.size));
+  }
+  blocks().clear();
+}
+
 bool is_pinned(const void* address, size_t size) {
   Lock lock(table_mutex);
   return pinned_around(address, size) != pinned().end();

@@ -115,6 +115,7 @@ void destroy_streams(Context*);
 char* bytes_at(CUdeviceptr address, size_t size); // null: out of bounds, freed or not the device's
 int device_of(CUdeviceptr address);               // -1 for mapped host memory
 bool is_pinned(const void* address, size_t size);
+void forget_device_memory(); // what nobody could free after a fault
 
 }  // namespace fake
 
