@@ -7,7 +7,7 @@ memory under the real pycuda, and a `tensorrt` that executes by ONNX Runtime (``
 the release whose genuine classes it has).  ``real`` touches nothing and uses this machine's GPU.
 A test that got a `CudaRig` fails at its end when it broke a rule of CUDA's or TensorRT's, or left
 memory, streams, events or graphs behind.  Between tests the fake has no device, so nobody else in
-the process takes it for one.
+the process takes it for one; nor is there a `tensorrt` to import.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ LIVE = (
     *("device_allocations", "pinned_allocations", "streams", "events", "graphs"),
     "graph_executables",
 )
+_fakes: list[ModuleType] = []
+"""The `tensorrt` of this process, once it is made."""
 _AT_REST = {
     **{"delay_us": 0, "integrated": 0, "memory": 2 << 30, "init_error": 0, "dla_cores": 0},
     "devices": 1,
@@ -170,7 +172,7 @@ def load_fake(release: str = DEFAULT_RELEASE) -> ctypes.CDLL:
     """Put the fake driver and the fake `tensorrt` into this process; raises `RigMissing`."""
     bindings = require_bindings(release)
     library = load_driver()
-    importlib.import_module("fake_tensorrt").install(bindings)
+    _fakes[:] = [importlib.import_module("fake_tensorrt").install(bindings)]
     return library
 
 
@@ -227,7 +229,10 @@ def _cuda_library(request: pytest.FixtureRequest) -> ctypes.CDLL | None:
         _require_real()
         return None
     try:
-        return load_fake(request.config.getoption("--tensorrt"))
+        library = load_fake(request.config.getoption("--tensorrt"))
+        del sys.modules["tensorrt"]
+        library.fakecuda_set(b"devices", 0)
+        return library
     except RigMissing as missing:
         pytest.skip(str(missing))
 
@@ -236,7 +241,11 @@ def _cuda_library(request: pytest.FixtureRequest) -> ctypes.CDLL | None:
 def cuda_rig(_cuda_library: ctypes.CDLL | None) -> Iterator[CudaRig]:
     """A GPU, or what stands for one."""
     rig = CudaRig(_cuda_library)
-    if rig.is_fake:
-        rig.set(**_AT_REST)
+    if not rig.is_fake:
+        yield rig
+        return
+    rig.set(**_AT_REST)
+    sys.modules["tensorrt"] = _fakes[0]
     yield rig
     rig.check()
+    del sys.modules["tensorrt"]

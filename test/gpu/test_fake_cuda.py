@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -154,6 +156,13 @@ def test_devices_are_as_many_as_the_knob_says(cuda: Any, cuda_rig: CudaRig) -> N
     assert cuda.Device(1).pci_bus_id() != cuda.Device(0).pci_bus_id()
     with pytest.raises(cuda.LogicError, match="invalid device ordinal"):
         cuda.Device(2)
+
+
+def test_nobody_else_takes_the_fake_for_a_gpu(_cuda_library: ctypes.CDLL | None) -> None:
+    if _cuda_library is None:
+        pytest.skip("--cuda=real: there is a GPU")
+    assert _cuda_library.cuInit(0) == 100, "no device"
+    assert "tensorrt" not in sys.modules
 
 
 def test_a_leak_fails_the_test(cuda: Any, cuda_rig: CudaRig) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -38,6 +39,7 @@ def install(directory: Path) -> ModuleType:
     made = ModuleType("tensorrt")
     made.__dict__.update({k: v for k, v in vars(genuine).items() if not k.startswith("__")})
     made.__version__ = genuine.__version__
+    made.__spec__ = ModuleSpec("tensorrt", None)  # for who looks whether it could be imported
     for name, fake in load_fakes(genuine).items():
         if isinstance(fake, type):
             _hide_what_the_release_has_not(fake, getattr(genuine, name))
