@@ -15,7 +15,7 @@ from toy_shared_library import FILENAME, NO_COMPILER, library, toy_fields
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.backends.shared_library.host import host
-from triton_ros.core.errors import InvalidArgumentError, TritonError, UnavailableError
+from triton_ros.core.errors import InvalidArgumentError, UnavailableError
 from triton_ros.core.request import InferenceRequest, InferenceResponse
 from triton_ros.core.server import InferenceServer
 
@@ -60,34 +60,34 @@ def ask(server: InferenceServer, value: float = 0) -> InferenceResponse:
     return server.infer(InferenceRequest("toy", {"x": X + np.float32(value)}), TIMEOUT)
 
 
-def test_it_calls_a_model_of_another_framework(serve: Serve) -> None:
-    response = ask(serve("onnx", "onnx"))
+@pytest.fixture(params=["false", "true"], ids=["here", "isolated"])
+def isolated(request: pytest.FixtureRequest) -> str:
+    value: str = request.param
+    return value
+
+
+def test_it_calls_a_model_of_another_framework(serve: Serve, isolated: str) -> None:
+    response = ask(serve("onnx", "onnx", PROCESS_ISOLATION=isolated))
     np.testing.assert_array_equal(response.outputs["y"], 2 * X + 1)
     assert response.parameters == {"flags": 1, "count": 1}
 
 
-def test_a_decoupled_model_answers_it_several_times(serve: Serve) -> None:
-    response = ask(serve("repeat", "repeat"), 5)
+def test_a_decoupled_model_answers_it_several_times(serve: Serve, isolated: str) -> None:
+    response = ask(serve("repeat", "repeat", PROCESS_ISOLATION=isolated), 5)
     assert response.parameters == {"flags": 2, "count": 5}
     assert response.outputs["y"].tolist() == [[0.0]]
 
 
-def test_an_error_of_the_called_model_reaches_it(serve: Serve) -> None:
+def test_an_error_of_the_called_model_reaches_it(serve: Serve, isolated: str) -> None:
     with pytest.raises(UnavailableError, match="model 'toy': model 'refuse': not today"):
-        ask(serve("refuse", "refuse"))
+        ask(serve("refuse", "refuse", PROCESS_ISOLATION=isolated))
 
 
-def test_a_model_that_is_not_loaded_is_not_ready(serve: Serve) -> None:
+def test_a_model_that_is_not_loaded_is_not_ready(serve: Serve, isolated: str) -> None:
     with pytest.raises(UnavailableError, match="the other model is not ready"):
-        ask(serve("onnx"))
+        ask(serve("onnx", PROCESS_ISOLATION=isolated))
 
 
-def test_it_cannot_call_itself(serve: Serve) -> None:
+def test_it_cannot_call_itself(serve: Serve, isolated: str) -> None:
     with pytest.raises(InvalidArgumentError, match="model 'toy' calls itself"):
-        ask(serve("toy"))
-
-
-def test_in_a_process_of_its_own_it_cannot_call(serve: Serve) -> None:
-    server = serve("onnx", "onnx", PROCESS_ISOLATION="true")
-    with pytest.raises(TritonError, match="in a process of its own cannot call other models"):
-        ask(server)
+        ask(serve("toy", PROCESS_ISOLATION=isolated))

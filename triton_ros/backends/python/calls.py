@@ -112,11 +112,13 @@ def submit(server: ModelCalls, message: Message, inputs: Mapping[str, Array], re
     server.submit(request, reply.done)
 
 
-def control(server: ModelCalls, message: Message) -> bool:
+def control(server: ModelCalls, message: Message) -> bool | str:
     """Load, unload or ask; raises `TritonError`."""
     name = message["model"]
     if message["action"] == "ready":
         return server.model_ready(name, message["version"])
+    if message["action"] == "config":
+        return server.model_config(name, message["version"])
     if message["action"] == "load":
         server.load_model(name)
     else:

@@ -206,7 +206,7 @@ class _Host(pb_utils.Host):
     def control(self, action: str, model: str, version: int = -1) -> bool:
         message = {"action": action, "model": model, "version": version}
         try:
-            return control(self._server(), message)
+            return bool(control(self._server(), message))
         except TritonError as error:
             raise pb_utils.TritonModelException(str(error)) from error
 

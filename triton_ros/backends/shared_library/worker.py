@@ -23,15 +23,14 @@ from triton_ros.backends.python.shared_tensors import Reader, Writer
 from triton_ros.backends.shared_library.backend import NativeModel, SharedLibraryBackend
 from triton_ros.backends.shared_library.instance import NativeInstance
 from triton_ros.backends.shared_library.isolation import BackendSpec
+from triton_ros.backends.shared_library.worker_calls import WorkerCalls
 from triton_ros.core.config.config_json import config_from_json, config_json
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind
 from triton_ros.core.config.optimization_config import SecondaryDevice
 from triton_ros.core.errors import InternalError, TritonError, code_number
-from triton_ros.core.model_calls import NoCalls
 from triton_ros.core.request import Cancellation, Parameter
 from triton_ros.core.tensor import Array
 
-_NO_CALLS = NoCalls("a model in a process of its own cannot call other models")
 _WORDS = {logging.DEBUG: "verbose", logging.WARNING: "warn", logging.ERROR: "error"}
 
 
@@ -48,6 +47,7 @@ class Worker:
         self._decoupled = False
         self._ready = True
         self._requests: dict[int, WorkerRequest] = {}
+        self._calls = WorkerCalls(self.send, reader, writer)
 
     def run(self) -> None:
         """Until the host says so."""
@@ -90,6 +90,8 @@ class Worker:
                 request = self._requests.get(message["n"])
                 if request is not None:
                     request.cancellation.cancel()
+            elif message["op"] == "called":
+                self._calls.answered(message)
             else:
                 self._work.put(message)
 
@@ -128,7 +130,7 @@ class Worker:
             request = WorkerRequest(self, entry, inputs, decoupled=self._decoupled)
             self._requests[request.number] = request
             requests.append(request)
-        self._instance.execute_requests(requests, _NO_CALLS)
+        self._instance.execute_requests(requests, self._calls)
         self._tell_readiness()
         return {"op": "done"}
 
