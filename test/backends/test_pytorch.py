@@ -18,6 +18,7 @@ from conformance_case import missing
 from toy_models import Toy, write_model
 
 from triton_ros.backends.pytorch import PyTorchBackend, PyTorchModel
+from triton_ros.backends.torch_program import file_kind
 from triton_ros.core.config.config_pbtxt import parse_config
 from triton_ros.core.config.model_config import InstanceGroup
 from triton_ros.core.errors import (
@@ -356,6 +357,12 @@ def test_archives_that_are_no_programs_say_what_they_are(
 ) -> None:
     with pytest.raises(error, match=rf"model\.pt.*{message}"):
         load(tmp_path, data, XY)
+
+
+def test_a_package_of_an_older_pytorch_is_known_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt2"
+    path.write_bytes(_zip("version", "serialized_exported_program.json"))
+    assert file_kind(path) == "export"
 
 
 def test_the_files_content_counts_not_its_name(tmp_path: Path) -> None:

@@ -70,11 +70,12 @@ def file_kind(path: Path) -> str:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name.partition("/")[2] for name in archive.namelist()]
+            paths = archive.namelist()
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InvalidArgumentError(
             f"{path} is not a valid TorchScript or torch.export file: {error}"
         ) from error
+    names = [*paths, *(path.partition("/")[2] for path in paths)]  # older ones have no folder
     if any(name.startswith("data/aotinductor/") for name in names):
         raise UnsupportedError(
             f"{path} is an AOTInductor package: machine code for the CPU that it was compiled on,"
