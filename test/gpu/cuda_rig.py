@@ -70,6 +70,12 @@ class CudaRig:
     def is_fake(self) -> bool:
         return self._library is not None
 
+    def require_fake(self, why: str) -> CudaRig:
+        """Skip the rest of this test on a real GPU."""
+        if self._library is None:
+            pytest.skip(f"--cuda=real: {why}")
+        return self
+
     def set(self, **knobs: int) -> None:
         """Turn knobs: delay_us, integrated, memory, init_error, devices, dla_cores."""
         for name, value in knobs.items():
@@ -148,8 +154,8 @@ class CudaRig:
         assert not any(left.values()), f"left behind on the device: {left}"
 
     def _fake(self) -> ctypes.CDLL:
-        if self._library is None:
-            pytest.skip("needs the fake GPU: this is --cuda=real")
+        self.require_fake("a real GPU has neither knobs nor counters")
+        assert self._library is not None
         return self._library
 
 

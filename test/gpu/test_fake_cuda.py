@@ -166,7 +166,7 @@ def test_nobody_else_takes_the_fake_for_a_gpu(_cuda_library: ctypes.CDLL | None)
 
 
 def test_a_leak_fails_the_test(cuda: Any, cuda_rig: CudaRig) -> None:
-    inner = CudaRig(cuda_rig._library)
+    inner = CudaRig(cuda_rig.require_fake("nothing is counted")._library)
     kept = cuda.mem_alloc(16)
     with pytest.raises(AssertionError, match="left behind on the device"):
         inner.check()
