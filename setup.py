@@ -53,6 +53,7 @@ setup(
         "tensorflow": ["tensorflow"],
         "pytorch": ["torch"],
         "gpu": ["tensorrt", "pycuda"],
+        "cuda-graphs": ["cuda-bindings"],
         "tracking": ["norfair-enough"],
         "replay": ["rosbags", "tqdm"],
     },

@@ -28,7 +28,7 @@ ROSDEP_KEYS = {
     "yaml": "python3-yaml",
 }
 """Imported name -> rosdep key, where they differ."""
-WITHOUT_KEY = {"tritonclient", "onnxruntime", "ai_edge_litert", "tensorrt", "pycuda"}
+WITHOUT_KEY = {"tritonclient", "onnxruntime", "ai_edge_litert", "tensorrt", "pycuda", "cuda"}
 WITHOUT_KEY |= {"norfair", "rosbags", "openvino", "tensorflow", "torch", "grpc"}
 """Declared as setup.py's extras, because rosdep has no key for them."""
 OPTIONAL = {"bond"}

@@ -25,6 +25,7 @@ from triton_ros.backends.support import (
     warn_of_unknown_parameters,
 )
 from triton_ros.backends.tensorrt.cuda_driver import CudaDriver, CudaError
+from triton_ros.backends.tensorrt.cuda_graphs import CudaGraphs
 from triton_ros.backends.tensorrt.device_owner import DeviceOwner, DeviceOwners
 from triton_ros.backends.tensorrt.engine import EngineFacts, Log, deserialize, facts
 from triton_ros.backends.tensorrt.instance import InstanceOptions, TensorRtInstance
@@ -40,7 +41,7 @@ _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DEFAULT_FILE = "model.plan"
-OPTIMIZATION = ("cuda.busy_wait_events",)
+OPTIMIZATION = ("cuda.busy_wait_events", "cuda.graphs")
 GROUP = ("profile", "secondary_devices")
 PARAMETERS: tuple[str, ...] = ()
 _SHARING_PROFILES = 10
@@ -99,6 +100,7 @@ class TensorRtModel:
         self._owners = owners
         self._config = config
         self._path = path
+        self._graphs = CudaGraphs() if config.optimization.cuda_graphs else None
         self._lock = threading.Lock()
         self._taken: dict[int, DeviceOwner] = {}
         self._engines: list[_Loaded] = []
@@ -135,6 +137,7 @@ class TensorRtModel:
             optimization.input_pinned_memory,
             optimization.output_pinned_memory,
             optimization.busy_wait_events,
+            self._graphs,
         )
         made = TensorRtInstance(
             self._trt,

@@ -10,7 +10,9 @@ used again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +21,18 @@ import numpy as np
 from triton_ros.backends.support import check_inputs, released
 from triton_ros.backends.tensorrt.buffers import Buffers
 from triton_ros.backends.tensorrt.cuda_driver import CudaError, Event, Stream
+from triton_ros.backends.tensorrt.cuda_graphs import CudaGraphs
 from triton_ros.backends.tensorrt.device_owner import DeviceOwner
 from triton_ros.backends.tensorrt.engine import EngineFacts, EngineTensor, Limits, Log, said
 from triton_ros.backends.tensorrt.output_allocator import make_allocator
 from triton_ros.core.backend import Signature
 from triton_ros.core.errors import InternalError, InvalidArgumentError
 from triton_ros.core.tensor import Array
+
+_LOG = logging.getLogger(__name__)
+
+_MOST_GRAPHS = 32
+"""Of an instance: each takes memory of the device."""
 
 
 @dataclass(slots=True)
@@ -46,6 +54,8 @@ class InstanceOptions:
     pinned_input: bool = True
     pinned_output: bool = True
     busy_wait: bool = False
+    graphs: CudaGraphs | None = None
+    """Records executions, where that is wanted."""
 
 
 class TensorRtInstance:
@@ -70,12 +80,15 @@ class TensorRtInstance:
         self._facts = facts
         self._signature = signature
         self._options = options
+        self._graphs = options.graphs
         self._on_release = on_release
         self._dtypes = {t.spec.name: t.spec.dtype for t in facts.tensors}
         self._contexts: list[_Context] = []
         self._stream: Stream | None = None
         self._done: Event | None = None
         self._allocators: dict[str, Any] = {}
+        self._recorded: OrderedDict[Hashable, Any] = OrderedDict()
+        """CUDA graphs, by what they hold for; the one that was launched last is the last."""
         pinned = {
             t.spec.name: options.pinned_input if t.is_input else options.pinned_output
             for t in facts.tensors
@@ -167,6 +180,10 @@ class TensorRtInstance:
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.synchronize()
+        for recorded in self._recorded.values():
+            assert self._options.graphs is not None
+            self._options.graphs.drop(recorded)
+        self._recorded.clear()
         self._contexts.clear()
         self._allocators.clear()
         self._buffers.release()
@@ -211,15 +228,47 @@ class TensorRtInstance:
             for tensor in self._facts.inputs:
                 self._give(context, tensor, inputs[tensor.spec.name], stream, held, lines)
             known = {t.spec.name: self._take(context, t, held) for t in self._facts.outputs}
-            if not context.context.execute_async_v3(stream.handle):
+            key = self._graph_key(context, known, held)
+            if key is not None and key in self._recorded:
+                self._recorded.move_to_end(key)
+                assert self._graphs is not None
+                self._graphs.launch(self._recorded[key], stream.handle)
+                return self._answer(known, stream, lines)
+            if not _enqueue(context, stream):
                 self._check_allocators()
                 raise InternalError(
                     f"model '{self._model}': TensorRT does not execute: {said(lines)}"
                 )
-            return self._answer(known, stream, lines)
+            answer = self._answer(known, stream, lines)
+            if key is not None:
+                self._record(context, key, stream)
+            return answer
         except BaseException:
             stream.synchronize()
             raise
+
+    def _graph_key(
+        self, context: _Context, known: Mapping[str, object], held: Sequence[Array]
+    ) -> Hashable | None:
+        """What a recording would hold for; None where none can be made or is wanted."""
+        sizes_known = all(where is not None for where in known.values())
+        if self._graphs is None or held or not sizes_known:
+            return None
+        shapes = tuple(sorted(context.shapes.items()))
+        return context.profile, shapes, tuple(sorted(context.addresses.items()))
+
+    def _record(self, context: _Context, key: Hashable, stream: Stream) -> None:
+        """After a first execution, which TensorRT wants to have had; the oldest one makes room."""
+        graphs = self._graphs
+        assert graphs is not None
+        if len(self._recorded) >= _MOST_GRAPHS:
+            graphs.drop(self._recorded.popitem(last=False)[1])
+        recorded = graphs.record(stream.handle, lambda: _enqueue(context, stream))
+        if recorded is None:
+            _LOG.warning("model '%s' cannot be recorded as a CUDA graph", self._model)
+            self._graphs = None
+            return
+        self._recorded[key] = recorded
 
     def _give(
         self,
@@ -321,6 +370,10 @@ class TensorRtInstance:
         for allocator in self._allocators.values():
             if allocator.failure is not None:
                 raise allocator.failure
+
+
+def _enqueue(context: _Context, stream: Stream) -> bool:
+    return bool(context.context.execute_async_v3(stream.handle))
 
 
 def _size(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:

@@ -79,11 +79,14 @@ class PycudaDevice:
         return self._cuda.Event(kind)
 
     def allocate(self, size: int) -> _DeviceMemory:
-        return _DeviceMemory(self._cuda.mem_alloc(size), size)
+        with _translated(self._cuda):
+            return _DeviceMemory(self._cuda.mem_alloc(size), size)
 
     def allocate_host(self, size: int, *, mapped: bool = False) -> _HostMemory:
         flags = self._cuda.host_alloc_flags.DEVICEMAP if mapped else 0
-        return _HostMemory(self._cuda.pagelocked_empty(size, np.uint8, mem_flags=flags), mapped)
+        with _translated(self._cuda):
+            array = self._cuda.pagelocked_empty(size, np.uint8, mem_flags=flags)
+            return _HostMemory(array, mapped)
 
     def copy_in(self, address: int, source: Array, stream: Stream) -> None:
         self._cuda.memcpy_htod_async(address, source, stream)
