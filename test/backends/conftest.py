@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from conformance_case import Case
 from conformance_loader import CASES, Loader
+from cuda_rig import CudaRig
+from tensorrt_use import Use
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.core.backend import Backend
@@ -54,3 +56,10 @@ def loader(case: Case, backend: Backend, tmp_path: Path) -> Iterator[Loader]:
     yield made
     made.close()
     gc.collect()
+
+
+@pytest.fixture
+def use(cuda_rig: CudaRig, tmp_path: Path) -> Iterator[Use]:
+    made = Use(tmp_path)
+    yield made
+    made.close()

@@ -7,19 +7,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 import toy_models
 import toy_onnx
-from cuda_rig import CHECKOUT, CudaRig, Profile
-from numpy.typing import NDArray
+from cuda_rig import CHECKOUT, CudaRig
+from tensorrt_use import IMAGES, LARGE, SMALL, Use, check, expected, images
 
-from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
+from triton_ros.core.config.model_config import InstanceGroup, InstanceKind
 from triton_ros.core.config.optimization_config import Optimization, SecondaryDevice
 from triton_ros.core.errors import (
     ConfigError,
@@ -28,70 +25,6 @@ from triton_ros.core.errors import (
     UnavailableError,
     UnsupportedError,
 )
-
-RNG = np.random.default_rng(0)
-IMAGES: Profile = {"images": ((1, 3, 16, 16), (2, 3, 32, 32), (8, 3, 64, 64))}
-SMALL: Profile = {"images": ((1, 3, 16, 16), (1, 3, 16, 16), (2, 3, 32, 32))}
-LARGE: Profile = {"images": ((1, 3, 32, 32), (8, 3, 64, 64), (8, 3, 128, 128))}
-Array = NDArray[Any]
-
-
-def images(*shape: int) -> Array:
-    return RNG.standard_normal(shape).astype(np.float32)
-
-
-def expected(onnx: bytes, **values: Array) -> list[Array]:
-    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
-    results: list[Array] = session.run(None, values)
-    return results
-
-
-class Use:
-    """Loads plans, and releases what a test has made."""
-
-    def __init__(self, directory: Path) -> None:
-        from triton_ros.backends.tensorrt.backend import TensorRtBackend  # noqa: PLC0415
-
-        self.directory = directory
-        self.backend = TensorRtBackend()
-        self._open: list[Any] = []
-
-    def model(self, plan: bytes, **fields: Any) -> Any:
-        (self.directory / "model.plan").write_bytes(plan)
-        model = self.backend.load(ModelConfig("toy", **fields), self.directory)
-        self._open.insert(0, model)
-        return model
-
-    def instance(self, model: Any, group: InstanceGroup | None = None, device: int = 0) -> Any:
-        made = model.instance(group or InstanceGroup(), device)
-        self._open.insert(0, made)
-        return made
-
-    def of(self, plan: bytes, **fields: Any) -> Any:
-        """A model's only instance."""
-        group = (fields.get("instance_group") or (InstanceGroup(),))[0]
-        return self.instance(self.model(plan, **fields), group)
-
-    def close(self) -> None:
-        for thing in sorted(self._open, key=lambda thing: not hasattr(thing, "execute")):
-            thing.finalize()
-
-
-@pytest.fixture
-def use(cuda_rig: CudaRig, tmp_path: Path) -> Iterator[Use]:
-    made = Use(tmp_path)
-    yield made
-    made.close()
-
-
-def check(instance: Any, *shapes: tuple[int, ...]) -> None:
-    onnx = toy_onnx.convolution()
-    for shape in shapes:
-        value = images(*shape)
-        got = instance.execute({"images": value})["logits"]
-        want = expected(onnx, images=value)[0]
-        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
-
 
 # --- shapes and profiles ------------------------------------------------------------------------
 
@@ -303,64 +236,6 @@ def test_dla_cores_that_are_not_there(cuda_rig: CudaRig, use: Use) -> None:
     two = tuple(SecondaryDevice("KIND_NVDLA", core) for core in (0, 1))
     with pytest.raises(ConfigError, match="one DLA core, this names 2"):
         use.model(plan, instance_group=(InstanceGroup(secondary_devices=two),))
-
-
-# --- graphs -------------------------------------------------------------------------------------
-
-GRAPHS = Optimization(cuda_graphs=True)
-
-
-@pytest.fixture
-def graphs(cuda_rig: CudaRig) -> Callable[[], int]:
-    """How many have been launched."""
-    pytest.importorskip("cuda.bindings.driver", reason="graphs need cuda-bindings")
-    return lambda: cuda_rig.count("graph_launches") if cuda_rig.is_fake else -1
-
-
-def test_what_was_executed_once_is_launched_as_a_graph(
-    cuda_rig: CudaRig, use: Use, graphs: Callable[[], int]
-) -> None:
-    plan = cuda_rig.make_plan(toy_onnx.convolution(), [IMAGES])
-    instance = use.of(plan, optimization=GRAPHS)
-    before = graphs()
-    check(instance, (1, 3, 16, 16))
-    assert graphs() == before
-    check(instance, (1, 3, 16, 16), (2, 3, 16, 16), (1, 3, 16, 16), (2, 3, 16, 16))
-    assert graphs() == before + 3 or not cuda_rig.is_fake
-
-
-def test_old_graphs_make_room(cuda_rig: CudaRig, use: Use, graphs: Callable[[], int]) -> None:
-    plan = cuda_rig.make_plan(toy_onnx.convolution(), [IMAGES])
-    instance = use.of(plan, optimization=GRAPHS)
-    for width in range(16, 56):
-        check(instance, (1, 3, 16, width))
-    assert len(instance._recorded) == 32
-    before = graphs()
-    check(instance, (1, 3, 16, 16), (1, 3, 16, 55))
-    assert graphs() == before + 1 or not cuda_rig.is_fake
-
-
-def test_what_cannot_be_recorded_is_executed(
-    cuda_rig: CudaRig, use: Use, graphs: Callable[[], int]
-) -> None:
-    onnx = toy_onnx.non_zero()
-    plan = cuda_rig.make_plan(onnx, [{"x": ((1,), (8,), (4096,))}])
-    instance = use.of(plan, optimization=GRAPHS)
-    before = graphs()
-    for _ in range(3):
-        x = (np.arange(10) % 3).astype(np.float32)
-        np.testing.assert_array_equal(instance.execute({"x": x})["where"], expected(onnx, x=x)[0])
-    assert graphs() == before
-
-
-def test_graphs_without_their_package_are_refused(
-    cuda_rig: CudaRig, use: Use, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = cuda_rig.make_plan(toy_onnx.convolution(), [IMAGES])
-    for name in ("cuda", "cuda.bindings", "cuda.bindings.driver"):
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UnsupportedError, match="pip install cuda-bindings"):
-        use.of(plan, optimization=GRAPHS)
 
 
 # --- releases -----------------------------------------------------------------------------------
