@@ -6,18 +6,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import toy_tensorflow
-from conformance_case import Made, missing
-from toy_models import Toy, write_model
-from toy_tensorflow import Build, graph_def, placeholder, saved_model
+from conformance_case import missing
+from tensorflow_use import X, frozen, load, parameter, run, tensors
+from toy_tensorflow import placeholder, saved_model
 
-from triton_ros.backends.tensorflow import TensorFlowBackend, TensorFlowModel
+from triton_ros.backends.tensorflow import TensorFlowBackend
 from triton_ros.core.config.config_pbtxt import parse_config
 from triton_ros.core.config.model_config import InstanceGroup
 from triton_ros.core.errors import (
@@ -32,38 +31,10 @@ from triton_ros.core.tensor import Array
 WHY = missing("tensorflow", "make frameworks")
 pytestmark = pytest.mark.skipif(bool(WHY), reason=WHY or "it is there")
 
-X = np.arange(8, dtype=np.float32).reshape(2, 4)
-GRAPH = "model.graphdef"
-
 
 @pytest.fixture
 def backend() -> TensorFlowBackend:
     return TensorFlowBackend()
-
-
-def load(
-    backend: TensorFlowBackend, directory: Path, files: Mapping[str, bytes], config: str = ""
-) -> TensorFlowModel:
-    write_model(directory, Toy())
-    Made(files).write(directory / "1")
-    parsed = parse_config(f'backend: "tensorflow" {config}', "toy")
-    return backend.load(parsed, directory / "1")
-
-
-def run(model: TensorFlowModel, **inputs: Array) -> dict[str, Array]:
-    return model.instance(InstanceGroup(), 0).execute(inputs)
-
-
-def frozen(build: Build) -> dict[str, bytes]:
-    return {GRAPH: graph_def(build)}
-
-
-def tensors(side: str, *names: str, kind: str = "FP32", dims: str = "[ 4 ]") -> str:
-    return " ".join(f'{side} {{ name: "{n}" data_type: TYPE_{kind} dims: {dims} }}' for n in names)
-
-
-def parameter(name: str, value: str) -> str:
-    return f' parameters {{ key: "{name}" value {{ string_value: "{value}" }} }}'
 
 
 # --- SavedModel -----------------------------------------------------------------------------------
