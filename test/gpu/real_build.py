@@ -17,10 +17,6 @@ from typing import Any
 import toy_onnx
 from cuda_rig import BUILD
 
-from triton_ros.backends.tensorrt.build_options import BuildOptions
-from triton_ros.backends.tensorrt.builder import Source, build_plan
-from triton_ros.backends.tensorrt.engine import Log
-
 GOOD = ((1, 3, 16, 16), (2, 3, 32, 32), (8, 3, 64, 64))
 SHAPES = {"x": ((1, 4), (2, 4), (8, 4)), "shape": ((1, 4), (2, 4), (8, 4))}
 
@@ -31,7 +27,10 @@ class Stopped(Exception):
 
 def run(trt: Any) -> dict[str, Any]:
     """By case."""
-    log = Log(trt)
+    package = "triton_ros.backends.tensorrt"
+    builder = importlib.import_module(f"{package}.builder")
+    options_of = importlib.import_module(f"{package}.build_options").BuildOptions
+    log = importlib.import_module(f"{package}.engine").Log(trt)
 
     def build(
         onnx: bytes, *profiles: Any, stop_after: int = 1000, timings: bytes = b"", **options: Any
@@ -45,9 +44,9 @@ def run(trt: Any) -> dict[str, Any]:
 
         if profiles:
             options["profiles"] = profiles
-        source = Source("toy", Path("model.onnx"), onnx, BuildOptions(**options))
+        source = builder.Source("toy", Path("model.onnx"), onnx, options_of(**options))
         try:
-            plan, _ = build_plan(trt, log, source, None, timings, stage)
+            plan, _ = builder.build_plan(trt, log, source, None, timings, stage)
         except Exception as error:
             return [type(error).__name__, str(error)]
         return [len(plan), stages]
