@@ -154,6 +154,9 @@ TRITONSERVER_Error *TRITONSERVER_InferenceRequestAppendInputData(
     input->tensor.data = (void *)base;
   } else {
     char *joined = tr_allocate(input->tensor.byte_size + byte_size);
+    if (joined == NULL) {
+      return tr_error(TRITONSERVER_ERROR_UNAVAILABLE, "there is no memory for input '%s'", name);
+    }
     memcpy(joined, input->tensor.data, input->tensor.byte_size);
     memcpy(joined + input->tensor.byte_size, base, byte_size);
     free(input->joined);

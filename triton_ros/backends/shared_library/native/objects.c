@@ -17,7 +17,7 @@ tr_value *tr_value_new(const char *name, int32_t type, const void *value, uint64
   made->type = type;
   switch (type) {
     case TRITONSERVER_PARAMETER_STRING:
-      made->text = tr_copy(value);
+      made->text = tr_copy(value == NULL ? "" : value);
       made->byte_size = strlen(made->text);
       break;
     case TRITONSERVER_PARAMETER_INT:
