@@ -166,6 +166,8 @@ class NativeModel:
             self.finalize()
             raise
         self._signature = replace(stated, completed=self._config)
+        for output in self._config.output:
+            found.library.tr_model_add_output(self._handle, output.spec.name.encode())
 
     def _initialize(self, config: ModelConfig, version_dir: Path, auto_complete: bool) -> int:
         model = c.c_void_p()

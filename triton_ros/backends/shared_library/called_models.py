@@ -12,7 +12,6 @@ import ctypes as c
 import itertools
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -72,16 +71,16 @@ class CalledModels:
         self._running: dict[int, Cancellation] = {}
         self._tokens = itertools.count(1)
 
-    @contextmanager
-    def executing(self, model: int, calls: ModelCalls) -> Iterator[None]:
-        """Around an execution: what its thread calls is called with `calls`."""
+    def enter(self, model: int, calls: ModelCalls) -> tuple[int, ModelCalls] | None:
+        """An execution begins: what its thread calls is called with `calls`, until `leave`."""
         self._last[model] = calls
-        before = getattr(self._here, "calls", None)
+        before: tuple[int, ModelCalls] | None = getattr(self._here, "calls", None)
         self._here.calls = model, calls
-        try:
-            yield
-        finally:
-            self._here.calls = before
+        return before
+
+    def leave(self, before: tuple[int, ModelCalls] | None) -> None:
+        """It is over; `before` is what `enter` answered."""
+        self._here.calls = before
 
     def forget(self, model: int) -> None:
         """A model is gone."""

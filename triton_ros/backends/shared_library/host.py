@@ -45,11 +45,13 @@ FINAL, RELEASED, RESCHEDULED, ABANDONED = 1, 2, 4, 8
 class Response(c.Structure):
     """The head of a `TRITONBACKEND_Response`."""
 
-    _fields_ = (
-        ("outputs", c.POINTER(Output)),
-        ("parameters", c.POINTER(Value)),
-        ("error", c.c_void_p),
-    )
+
+Response._fields_ = [
+    ("outputs", c.POINTER(Output)),
+    ("parameters", c.POINTER(Value)),
+    ("error", c.c_void_p),
+    ("next", c.POINTER(Response)),
+]
 
 
 _LIVING = (
@@ -94,6 +96,7 @@ _PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "tr_backend_preferred_group": (_S, (_P, _U32)),
     "tr_model_open": (_P, (_P, _P, _S, _S, _U64, _S, _I32)),
     "tr_model_set_config": (_S, (_P,)),
+    "tr_model_add_output": (None, (_P, _S)),
     "tr_model_memory": (_S, (_P, _U32, _P)),
     "tr_model_close": (_P, (_P,)),
     "tr_instance_new": (_P, (_P, _S, _I32, _I32, _I32, _S)),
@@ -108,11 +111,9 @@ _PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "tr_request_add_input": (None, (_P, _S, _I32, _P, _U32, _P, _U64)),
     "tr_request_add_output": (None, (_P, _S)),
     "tr_request_add_parameter": (None, (_P, _S, _I32, _P)),
-    "tr_request_status": (_U32, (_P,)),
-    "tr_request_next_response": (c.POINTER(Response), (_P,)),
+    "tr_request_take": (c.POINTER(Response), (_P, _P)),
     "tr_request_states": (c.POINTER(Output), (_P,)),
     "tr_request_free": (None, (_P,)),
-    "tr_response_free": (None, (_P,)),
     "tr_outputs_free": (None, (_P,)),
     "tr_called_response_new": (_P, (_P, c.c_int64)),
     "tr_called_response_fail": (None, (_P, _I32, _S)),

@@ -40,7 +40,8 @@ class NativeInstance:
         self._outputs = {each.spec.name: each.spec.datatype for each in config.output}
         self._turn = turn
         self._times: tuple[int, int] | None = None
-        self._told = (0, 0, 0)
+        self._now = (c.c_uint64 * len(_STATISTICS))()
+        self._told = tuple(self._now)
         self._gone = gone
 
     def execute_requests(self, requests: Sequence[ExecutionRequest], calls: ModelCalls) -> None:
@@ -56,9 +57,13 @@ class NativeInstance:
         if not running:
             return
         handles = (c.c_void_p * len(running))(*(each.handle for each in running))
-        calling = self._host.called.executing(self._model_handle, calls)
-        with calling, self._turn or nullcontext():
-            self._host.library.tr_instance_execute(self._handle, handles, len(running))
+        called = self._host.called
+        before = called.enter(self._model_handle, calls)
+        try:
+            with self._turn or nullcontext():
+                self._host.library.tr_instance_execute(self._handle, handles, len(running))
+        finally:
+            called.leave(before)
         self._note_times()
         for each in running:
             each.drain()
@@ -69,9 +74,9 @@ class NativeInstance:
         return self._times
 
     def _note_times(self) -> None:
-        said = self.statistics
-        told = said["batches"], said["input_ns"], said["output_ns"]
-        batches, read, wrote = (now - before for now, before in zip(told, self._told, strict=True))
+        self._host.library.tr_instance_statistics(self._handle, self._now)
+        told = tuple(self._now)
+        _, _, batches, read, _, wrote = (a - b for a, b in zip(told, self._told, strict=True))
         self._told = told
         self._times = (read, wrote) if batches else None
 

@@ -15,6 +15,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from triton_ros.backends.shared_library import host as h
@@ -52,11 +53,9 @@ class Running:
         self._outputs = outputs
         self._stateful = stateful
         self._ended = False
+        self._status = c.c_uint32()
         self._lock = threading.RLock()
-        self._memory: list[Any] = [
-            (name, datatype_of(value.dtype), value.shape, raw_input(name, _kind(value), value))
-            for name, value in request.inputs.items()
-        ]
+        self._memory = [_input(name, value) for name, value in request.inputs.items()]
         self.token = next(_TOKENS)
         self.handle: int | None = self._make(instance, decoupled)
         host.watchers[self.token] = self
@@ -76,16 +75,15 @@ class Running:
             request.timeout_us,
         )
         for name, datatype, shape, data in self._memory:
-            dims = (c.c_int64 * len(shape))(*shape)
             library.tr_request_add_input(
-                *(handle, name.encode(), _DATATYPES[datatype], dims, len(shape)),
+                *(handle, name, _DATATYPES[datatype], _dims(shape), len(shape)),
                 *(data.ctypes.data, data.nbytes),
             )
-        for name in request.outputs or self._outputs:
-            library.tr_request_add_output(handle, name.encode())
-        for name, value in request.parameters.items():
+        for wanted in request.outputs:
+            library.tr_request_add_output(handle, wanted.encode())
+        for key, value in request.parameters.items():
             kind, pointer = parameter(value)
-            library.tr_request_add_parameter(handle, name.encode(), kind, pointer)
+            library.tr_request_add_parameter(handle, key.encode(), kind, pointer)
         return handle
 
     def drain(self) -> None:
@@ -94,13 +92,12 @@ class Running:
             if self.handle is None:
                 return
             library = self._host.library
-            status = library.tr_request_status(self.handle)  # first: what it tells of is there
-            while response := library.tr_request_next_response(self.handle):
-                try:
-                    if not self._ended:
-                        self._deliver(response.contents)
-                finally:
-                    library.tr_response_free(response)
+            response = library.tr_request_take(self.handle, c.byref(self._status))
+            while response:
+                if not self._ended:
+                    self._deliver(response.contents)
+                response = response.contents.next
+            status = self._status.value
             if not self._ended and status & ~h.RELEASED:
                 self._end(status)
             if self._ended and status & h.RELEASED:
@@ -161,5 +158,12 @@ class Running:
             )
 
 
-def _kind(value: Array) -> str:
-    return datatype_of(value.dtype)
+@lru_cache(maxsize=256)
+def _dims(shape: tuple[int, ...]) -> Any:
+    return (c.c_int64 * len(shape))(*shape)
+
+
+def _input(name: str, value: Array) -> tuple[bytes, str, tuple[int, ...], Array]:
+    """Name, datatype, shape, and what holds the bytes."""
+    datatype = datatype_of(value.dtype)
+    return name.encode(), datatype, value.shape, raw_input(name, datatype, value)

@@ -19,7 +19,7 @@ from triton_ros.core.tensor import Array, numpy_dtype
 _LENGTH = struct.Struct("<I")
 
 
-def raw_input(name: str, datatype: str, value: Array) -> Any:
+def raw_input(name: str, datatype: str, value: Array) -> Array:
     """What holds an input's bytes: the array itself, or BYTES elements behind their lengths.
 
     Raises `InvalidArgumentError` for an element that is no text.

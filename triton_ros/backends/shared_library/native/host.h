@@ -17,7 +17,7 @@
 
 #include "triton/core/tritonbackend.h"
 
-/* Bits of tr_request_status. */
+/* Bits of a request's status. */
 enum { TR_FINAL = 1, TR_RELEASED = 2, TR_RESCHEDULED = 4, TR_ABANDONED = 8 };
 
 typedef TRITONSERVER_Error *(*tr_backend_fn)(TRITONBACKEND_Backend *);
@@ -117,6 +117,7 @@ struct TRITONBACKEND_Request {
   tr_value *parameters;
   TRITONBACKEND_State *states;
   TRITONBACKEND_Response *first, *last;
+  TRITONBACKEND_Response *taken; /* Python reads these */
 };
 
 struct TRITONSERVER_Error {
@@ -167,6 +168,7 @@ struct TRITONBACKEND_Model {
   void *state;
   char *name, *repository, *config;
   tr_name *memory; /* "CPU 0" and its bytes */
+  tr_name *outputs; /* of a request that names none */
   uint64_t version;
   bool auto_complete, initializing, config_set;
 };
@@ -236,6 +238,7 @@ TRITONSERVER_Error *tr_model_open(
     TRITONBACKEND_Model **model, TRITONBACKEND_Backend *backend, const char *name,
     const char *repository, uint64_t version, const char *config, int32_t auto_complete);
 const char *tr_model_set_config(const TRITONBACKEND_Model *model); /* NULL: it set none */
+void tr_model_add_output(TRITONBACKEND_Model *model, const char *name);
 const char *tr_model_memory(TRITONBACKEND_Model *model, uint32_t index, int64_t *byte_size);
 TRITONSERVER_Error *tr_model_close(TRITONBACKEND_Model *model);
 
@@ -260,8 +263,8 @@ void tr_request_add_input(
 void tr_request_add_output(TRITONBACKEND_Request *request, const char *name);
 void tr_request_add_parameter(
     TRITONBACKEND_Request *request, const char *name, int32_t type, const void *value);
-uint32_t tr_request_status(TRITONBACKEND_Request *request);
-TRITONBACKEND_Response *tr_request_next_response(TRITONBACKEND_Request *request);
+/* The responses since the last time, valid until the next, and the status that goes with them. */
+TRITONBACKEND_Response *tr_request_take(TRITONBACKEND_Request *request, uint32_t *status);
 void tr_request_free(TRITONBACKEND_Request *request);
 tr_output *tr_request_states(TRITONBACKEND_Request *request); /* a list, the caller's */
 void tr_response_free(TRITONBACKEND_Response *response);

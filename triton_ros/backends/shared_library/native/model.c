@@ -125,6 +125,7 @@ TRITONSERVER_Error *TRITONBACKEND_ModelReportMemoryUsage(
 
 static void destroy_model(TRITONBACKEND_Model *model)
 {
+  tr_names_free(model->outputs);
   tr_names_free(model->memory);
   free(model->config);
   free(model->repository);
@@ -161,6 +162,11 @@ TRITONSERVER_Error *tr_model_open(
 const char *tr_model_set_config(const TRITONBACKEND_Model *model)
 {
   return model->config_set ? model->config : NULL;
+}
+
+void tr_model_add_output(TRITONBACKEND_Model *model, const char *name)
+{
+  tr_name_append(&model->outputs, name, 0);
 }
 
 const char *tr_model_memory(TRITONBACKEND_Model *model, uint32_t index, int64_t *byte_size)

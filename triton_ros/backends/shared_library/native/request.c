@@ -64,29 +64,27 @@ void tr_request_add_parameter(
   *end = tr_value_new(name, type, value, 0);
 }
 
-uint32_t tr_request_status(TRITONBACKEND_Request *request)
+static void free_responses(TRITONBACKEND_Response *response)
 {
-  pthread_mutex_lock(&request->lock);
-  uint32_t status = request->status;
-  if (request->responders == 0 && (status & (TR_FINAL | TR_RESCHEDULED)) == 0) {
-    status |= TR_ABANDONED;
+  while (response != NULL) {
+    TRITONBACKEND_Response *next = response->next;
+    tr_response_free(response);
+    response = next;
   }
-  pthread_mutex_unlock(&request->lock);
-  return status;
 }
 
-TRITONBACKEND_Response *tr_request_next_response(TRITONBACKEND_Request *request)
+TRITONBACKEND_Response *tr_request_take(TRITONBACKEND_Request *request, uint32_t *status)
 {
+  free_responses(request->taken);
   pthread_mutex_lock(&request->lock);
-  TRITONBACKEND_Response *first = request->first;
-  if (first != NULL) {
-    request->first = first->next;
-    if (request->first == NULL) {
-      request->last = NULL;
-    }
+  request->taken = request->first;
+  request->first = request->last = NULL;
+  *status = request->status;
+  if (request->responders == 0 && (*status & (TR_FINAL | TR_RESCHEDULED)) == 0) {
+    *status |= TR_ABANDONED;
   }
   pthread_mutex_unlock(&request->lock);
-  return first;
+  return request->taken;
 }
 
 tr_output *tr_request_states(TRITONBACKEND_Request *request)
@@ -139,9 +137,8 @@ static void destroy(TRITONBACKEND_Request *request)
     free(request->states);
     request->states = next;
   }
-  for (TRITONBACKEND_Response *response; (response = tr_request_next_response(request)) != NULL;) {
-    tr_response_free(response);
-  }
+  free_responses(request->taken);
+  free_responses(request->first);
   tr_names_free(request->outputs);
   tr_values_free(request->parameters);
   free(request->correlation_text);

@@ -138,17 +138,22 @@ TRITONSERVER_Error *TRITONBACKEND_RequestInput(
   return NULL;
 }
 
+static tr_name *outputs_of(TRITONBACKEND_Request *request)
+{
+  return request->outputs != NULL ? request->outputs : request->model->outputs;
+}
+
 TRITONSERVER_Error *TRITONBACKEND_RequestOutputCount(
     TRITONBACKEND_Request *request, uint32_t *count)
 {
-  *count = tr_names_count(request->outputs);
+  *count = tr_names_count(outputs_of(request));
   return NULL;
 }
 
 TRITONSERVER_Error *TRITONBACKEND_RequestOutputName(
     TRITONBACKEND_Request *request, const uint32_t index, const char **output_name)
 {
-  tr_name *found = tr_name_at(request->outputs, index);
+  tr_name *found = tr_name_at(outputs_of(request), index);
   *output_name = found == NULL ? NULL : found->text;
   return found == NULL ? no_such("requested outputs", index) : NULL;
 }
