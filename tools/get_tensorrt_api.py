@@ -10,6 +10,7 @@ The wheels are under NVIDIA's licence: fetched here, by exact version and sha256
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import subprocess
@@ -22,7 +23,8 @@ from pathlib import Path
 from fetch import FetchError, Package, fetch
 
 PYTHON = (3, 11)
-"""The wheels pinned below are for this CPython, on Linux x86_64."""
+MACHINE = "x86_64"
+"""What the wheels pinned below are for."""
 _STUB = re.compile(r" U ((?:create|get(?:Nv|Builder|Plugin)|initLib|_ZN\d*nv|_ZT[IV]N8nv)\w*)$")
 _NEEDED = re.compile(r"\[(libnv\w+\.so\.\d+)\]")
 
@@ -68,9 +70,12 @@ def bindings_directory(build: Path, version: str) -> Path:
 
 def get(build: Path) -> None:
     """Fetch and unpack every release; raises `FetchError`."""
-    if sys.version_info[:2] != PYTHON:
+    if sys.version_info[:2] != PYTHON or platform.machine() != MACHINE:
         wanted = ".".join(map(str, PYTHON))
-        raise FetchError(f"the TensorRT bindings are pinned for CPython {wanted} only")
+        raise FetchError(
+            f"the TensorRT bindings are pinned for CPython {wanted} on Linux {MACHINE} only; this"
+            f" is {platform.python_version()} on {platform.machine()}"
+        )
     for release in RELEASES:
         target = bindings_directory(build, release.version)
         if target.is_dir():

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from cuda_rig import CudaRig
 
-SLOW_US = 20_000
+SLOW_US = 100_000
 """Longer than what follows the call takes, so that a copy is seen not to have happened yet."""
 
 

@@ -79,9 +79,12 @@ def test_what_the_fake_has_not_answers_not_supported(
     assert answer.stdout.split() == [b"0", b"801", b"801", b"801"]
 
 
-def test_bindings_are_for_one_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(get_tensorrt_api, "PYTHON", (2, 7))
-    with pytest.raises(FetchError, match=r"pinned for CPython 2\.7 only"):
+@pytest.mark.parametrize(("name", "value"), [("PYTHON", (2, 7)), ("MACHINE", "vax")])
+def test_bindings_are_for_one_python_and_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    monkeypatch.setattr(get_tensorrt_api, name, value)
+    with pytest.raises(FetchError, match=r"pinned for CPython \d\.\d+ on Linux \w+ only; this is"):
         get_tensorrt_api.get(tmp_path)
 
 
