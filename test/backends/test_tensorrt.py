@@ -218,7 +218,7 @@ def test_a_dla_core_is_used_and_told(
     group = InstanceGroup(secondary_devices=(SecondaryDevice("KIND_NVDLA", 1),))
     with caplog.at_level("INFO"):
         model = use.model(plan, instance_group=(group,))
-    assert "layers by device" in caplog.text
+    assert "on DLA core 1 of GPU 0: layers: 1 on DLA" in caplog.text
     assert model.signature.metadata["layers on DLA"] == "1"
     assert [loaded.runtime.DLA_core for loaded in model._engines] == [1]
     value = images(1, 3, 32, 32)

@@ -25,7 +25,9 @@ BACKEND = CHECKOUT / "triton_ros/backends/tensorrt"
 VERSIONS = [release.version for release in RELEASES]
 Surfaces = dict[str, dict[str, Any]]
 OURS = {
-    *(("config", "max_batch_size"), ("spec", "dims")),
+    *(("config", "max_batch_size"), ("self", "max_batch_size"), ("spec", "dims"), ("self", "dims")),
+    *(("options", "precision"), ("digest", "update"), ("file", "read"), ("file", "write")),
+    *(("_cache", "read"), ("_cache", "write")),
     *(("_owners", "release"), ("_buffers", "release")),
     *(("host", "free"), ("device", "free"), ("allocation", "free"), ("_allocation", "free")),
 }

@@ -10,7 +10,7 @@ ONNX Runtime session and N TensorRT contexts share one engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -212,6 +212,30 @@ class ReportsProblem(Protocol):
         """Why its requests cannot be answered now, in words; empty while they can.
 
         Asked often, from any thread and under locks: it neither blocks nor calls the server.
+        """
+        ...
+
+
+@runtime_checkable
+class ReportsBuilt(Protocol):
+    """A `BackendModel` may have this, too."""
+
+    @property
+    def built(self) -> Sequence[str]:
+        """What it built for this device or found built, and where that is kept; in words."""
+        ...
+
+
+@runtime_checkable
+class LoadsInStages(Protocol):
+    """A `Backend` whose loads may take minutes has this, too."""
+
+    def load_in_stages(
+        self, config: ModelConfig, version_dir: Path, stage: Callable[[str], None]
+    ) -> BackendModel:
+        """As `Backend.load`.  `stage` is told what begins, in words; what it raises ends the load.
+
+        It may be called from any thread.
         """
         ...
 

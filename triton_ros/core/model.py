@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
-from triton_ros.core.backend import BackendModel, ReportsCounters, ReportsProblem
+from triton_ros.core.backend import BackendModel, ReportsBuilt, ReportsCounters, ReportsProblem
 from triton_ros.core.booking import Booking, Finish, Outputs, wanted
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import CancelledError, InternalError, TritonError, UnsupportedError
@@ -89,6 +89,11 @@ class Model(Protocol):
     @property
     def counters(self) -> Mapping[str, int]:
         """What its backend counts beyond the statistics."""
+        ...
+
+    @property
+    def built(self) -> tuple[str, ...]:
+        """What its backend built for this device, or found built; in words."""
         ...
 
     def infer_now(self, request: InferenceRequest) -> InferenceResponse | None:
@@ -191,6 +196,11 @@ class BackedModel:
     def counters(self) -> Mapping[str, int]:
         model = self.instances.backend_model
         return model.counters if isinstance(model, ReportsCounters) else {}
+
+    @property
+    def built(self) -> tuple[str, ...]:
+        model = self.instances.backend_model
+        return tuple(model.built) if isinstance(model, ReportsBuilt) else ()
 
     def infer_now(self, request: InferenceRequest) -> InferenceResponse | None:
         if not self._direct or not self._is_plain(request):

@@ -83,6 +83,8 @@ class ModelDescription:
     statistics: Statistics
     counters: Mapping[str, int] = field(default_factory=dict)
     """What its backend counts beyond the statistics."""
+    built: tuple[str, ...] = ()
+    """What its backend built for this device, or found built."""
 
 
 @contextmanager
@@ -324,6 +326,7 @@ class InferenceServer:
                 model.pending,
                 model.statistics.snapshot(),
                 model.counters,
+                model.built,
             )
         finally:
             self._lifecycle.release(model)

@@ -190,7 +190,10 @@ def _limits(engine: Any, tensor: EngineTensor, profile: int) -> Limits:
 
 
 def _layers(trt: Any, engine: Any) -> dict[str, int]:
-    """Layers by device; empty where the plan was built without such detail."""
+    """Layers by device; empty where the plan was built without such detail.
+
+    Names do not tell: what is fused is a "ForeignNode" on either device.
+    """
     inspector = engine.create_engine_inspector()
     try:
         text = inspector.get_engine_information(trt.LayerInformationFormat.JSON)
@@ -200,8 +203,6 @@ def _layers(trt: Any, engine: Any) -> dict[str, int]:
     found: dict[str, int] = {}
     for layer in layers:
         if isinstance(layer, dict):
-            name = str(layer.get("Name", ""))
-            on_dla = "DLA" in str(layer.get("LayerType", "")) or "ForeignNode" in name
-            where = "DLA" if on_dla else "GPU"
+            where = "DLA" if "DLA" in str(layer.get("LayerType", "")) else "GPU"
             found[where] = found.get(where, 0) + 1
     return found

@@ -12,7 +12,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 from pathlib import Path
 
-from triton_ros.core.backend import Backend, BackendModel, ModelInstance, RequestInstance, Signature
+from triton_ros.core.backend import (
+    Backend,
+    BackendModel,
+    LoadsInStages,
+    ModelInstance,
+    RequestInstance,
+    Signature,
+)
 from triton_ros.core.config.config_completion import complete, complete_backend, complete_groups
 from triton_ros.core.config.config_lines import PlacedError
 from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
@@ -131,7 +138,7 @@ class ModelLoader:
         backend = self._backend(config)
         with ExitStack() as acquired, self._meter.loading(version_dir) as memory:
             stage(f"loading weights of version {version}")
-            backend_model = self._weights(backend, config, version_dir)
+            backend_model = self._weights(backend, config, version_dir, stage)
             acquired.callback(backend_model.finalize)
             config = resolve_groups(self._complete(config, backend_model.signature), gpus)
             labels = directory.labels(config)
@@ -225,9 +232,13 @@ class ModelLoader:
         except InvalidArgumentError as error:  # there is none of this name
             raise PlacedError(f"model '{config.name}': {error}", "backend") from error
 
-    def _weights(self, backend: Backend, config: ModelConfig, version_dir: Path) -> BackendModel:
+    def _weights(
+        self, backend: Backend, config: ModelConfig, version_dir: Path, stage: Stage
+    ) -> BackendModel:
         try:
             with _entered(self._weights_policy(config)):
+                if isinstance(backend, LoadsInStages):
+                    return backend.load_in_stages(config, version_dir, stage)
                 return backend.load(config, version_dir)
         except NotFoundError as error:
             if "default_model_filename" not in config.stated:

@@ -102,6 +102,10 @@ class EnsembleModel:
         return {}
 
     @property
+    def built(self) -> tuple[str, ...]:
+        return ()
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Those of the last step that names an output of the ensemble by classes."""
         return self._names({"CLASS_IDS", "LABELS", "CLASS_MAP"}, lambda model: model.labels)
