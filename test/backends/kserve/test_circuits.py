@@ -140,6 +140,17 @@ def test_a_network_that_was_away_is_used_again_by_new_connections(
     cable.close()
 
 
+def test_a_kept_connection_that_the_server_closed_costs_no_request(near: Any, far: Any) -> None:
+    """HTTP: one that is idle for long is closed by most servers."""
+    with Remote(far, "http") as remote:
+        near.load("affine", url=remote.url, protocol="http", retries=0)
+        near.ask("affine")
+        remote.stop()
+        remote.start()
+        np.testing.assert_array_equal(near.ask("affine").outputs["y"], 3 * X + 5)
+        assert near.counters("affine") == {"circuits_open": 0, "circuits_opened": 0}
+
+
 def test_a_server_killed_while_it_works(near: Any, remote: Remote, gate: Gate) -> None:
     near.load("affine", url=remote.url, protocol=remote.protocol, retries=0)
     remote.before = gate

@@ -70,14 +70,15 @@ def test_streams_run_side_by_side_and_only_so_many(near: Any, remote: Remote) ->
     assert _numbers(near, "repeat", 2) == [0.0, 1.0]
 
 
-def test_an_error_in_the_stream_ends_it(near: Any, remote: Remote) -> None:
+@pytest.mark.parametrize("status", [0, "UNAVAILABLE"])
+def test_an_error_in_the_stream_ends_it(near: Any, remote: Remote, status: int | str) -> None:
     near.load("repeat", DECOUPLED, url=remote.url, retries=3, backoff_ms=1)
     altered = [0]
 
     def alter(outputs: dict[str, Any]) -> dict[str, Any]:
         altered[0] += 1
         if altered[0] == 3:
-            raise Fault(0, "it broke")
+            raise Fault(status, "it broke")
         return outputs
 
     remote.alter = alter
