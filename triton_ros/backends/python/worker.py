@@ -14,6 +14,7 @@ import queue
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -77,10 +78,17 @@ class Worker(pb_utils.Host):
     # receiving ------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
+        try:
+            self._receive_all()
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)  # nobody would hear the host any more, not even its end
+
+    def _receive_all(self) -> None:
         while True:
             message = self._channel.receive()
             if message is None:
-                os._exit(1)  # the host is gone: nobody waits for what the model still does
+                return  # the host is gone: nobody waits for what the model still does
             self._writer.free(message.get("free", ()))
             if message["op"] == "called":
                 self._called(message)
