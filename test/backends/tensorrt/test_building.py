@@ -53,6 +53,7 @@ def rows(count: int) -> np.ndarray[Any, Any]:
 
 def test_a_plan_is_built_once_and_kept(cuda_rig: CudaRig, serve: Serve, cache: Path) -> None:
     files = {"model.onnx": toy_models.onnx_affine()}
+    before = cuda_rig.count("engines_built") if cuda_rig.is_fake else 0
     served = serve(files, BATCHES)
     assert np.array_equal(served.ask(x=rows(3))["y"], rows(3) * 2 + 1)
     assert np.array_equal(served.ask(x=rows(8))["y"], rows(8) * 2 + 1)
@@ -62,7 +63,7 @@ def test_a_plan_is_built_once_and_kept(cuda_rig: CudaRig, serve: Serve, cache: P
     served = serve(files, BATCHES)
     assert served.built == (f"found {plan}",)
     if cuda_rig.is_fake:
-        assert cuda_rig.count("engines_built") == 1
+        assert cuda_rig.count("engines_built") == before + 1
     assert not list(cache.glob("*.part"))
     assert cache.stat().st_mode & 0o077 == 0
 

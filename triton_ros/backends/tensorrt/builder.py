@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from triton_ros.backends.tensorrt.build_options import LEVEL, BuildOptions
+from triton_ros.backends.tensorrt.build_options import FALLBACK, LEVEL, BuildOptions
 from triton_ros.backends.tensorrt.engine import Log, said
 from triton_ros.core.config.config_lines import PlacedError
 from triton_ros.core.errors import ConfigError, InvalidArgumentError, UnsupportedError
@@ -42,21 +42,25 @@ def build_plan(
     with log.captured() as lines:
         builder = trt.Builder(log.logger)
         network = builder.create_network(_explicit_batch(trt))
-        _parse(trt, log, network, source, lines)
+        parser = _parse(trt, log, network, source, lines)
         config = builder.create_builder_config()
         _set_options(trt, config, source)
         if dla_core is not None:
             _set_dla(trt, builder, config, source, dla_core)
-        _add_profiles(builder, network, config, source, lines)
+        _add_profiles(trt, builder, network, config, source, lines)
         _set_timings(config, timings)
         monitor = _monitor(trt, config, source, stage)
         plan = builder.build_serialized_network(network, config)
+        del parser  # not before: the network's weights are in its memory
         if monitor is not None and monitor.failure is not None:
             raise monitor.failure
         if plan is None:
+            hint = ""
+            if dla_core is not None and not source.options.gpu_fallback:
+                hint = f" (without parameters['{FALLBACK}'] every layer has to run on the DLA)"
             raise InvalidArgumentError(
                 f"model '{source.model}': TensorRT {trt.__version__} builds no plan of"
-                f" {source.path}: {said(lines)}"
+                f" {source.path}: {said(lines)}{hint}"
             )
         cache = config.get_timing_cache()
         return bytes(plan), b"" if cache is None else bytes(cache.serialize())
@@ -67,10 +71,11 @@ def _explicit_batch(trt: Any) -> int:
     return 0 if flag is None else 1 << int(flag)
 
 
-def _parse(trt: Any, log: Log, network: Any, source: Source, lines: list[str]) -> None:
+def _parse(trt: Any, log: Log, network: Any, source: Source, lines: list[str]) -> Any:
+    """Fill the network; the parser has to live as long."""
     parser = trt.OnnxParser(network, log.logger)
     if parser.parse(source.data, str(source.path)):
-        return
+        return parser
     errors = [str(parser.get_error(index)) for index in range(parser.num_errors)]
     raise InvalidArgumentError(
         f"model '{source.model}': TensorRT {trt.__version__} cannot read {source.path}:"
@@ -120,7 +125,7 @@ def _set_dla(trt: Any, builder: Any, config: Any, source: Source, core: int) -> 
 
 
 def _add_profiles(
-    builder: Any, network: Any, config: Any, source: Source, lines: list[str]
+    trt: Any, builder: Any, network: Any, config: Any, source: Source, lines: list[str]
 ) -> None:
     """Every input whose shape (or, of a shape input, whose values) the file leaves open."""
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
@@ -144,6 +149,12 @@ def _add_profiles(
             else:
                 shape = tuple(int(size) for size in tensor.shape)
                 limits = options.range_of(source.model, index, tensor.name, shape)
+                if config.default_device_type == trt.DeviceType.DLA and limits[0] != limits[2]:
+                    raise ConfigError(
+                        f"model '{source.model}': a DLA core takes one shape, and input"
+                        f" '{tensor.name}' may be {limits[0]} to {limits[2]}: state max_batch_size"
+                        " 1, or opt_shapes alone"
+                    )
                 profile.set_shape(tensor.name, *limits)
         if config.add_optimization_profile(profile) != index:  # the build would go on without it
             raise InvalidArgumentError(
