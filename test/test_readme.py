@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import helper
-from toy_models import Toy, onnx_add_sub, onnx_model, write_repository
+from toy_models import Toy, onnx_add_sub, onnx_affine, onnx_model, write_repository
 
 from triton_ros.backends.registry import BackendRegistry
 from triton_ros.core.config.config_schema import supported_fields
@@ -62,6 +62,16 @@ def test_the_example_with_options(
     shown = capsys.readouterr().out
     for part in ("2. 2.", '"max_batch_size":4', "'inference_count': ", "READY"):
         assert part in shown
+
+
+def test_the_example_with_every_framework(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toys = {"a": Toy(onnx_affine()), "b": Toy(onnx_affine())}
+    write_repository(tmp_path / "build/frameworks", toys)
+    monkeypatch.chdir(tmp_path)
+    exec(block("python", "# every framework"), {})
+    assert capsys.readouterr().out.count("[[3. 5. 7. 9.]]") == 2
 
 
 def test_every_field_of_a_configuration_is_in_the_table() -> None:
