@@ -206,7 +206,8 @@ def on_dla(trt: Any, config: Any) -> None:
     config.default_device_type = trt.DeviceType.DLA
     config.DLA_core = 0
     config.set_flag(trt.BuilderFlag.GPU_FALLBACK)
-    config.set_flag(trt.BuilderFlag.FP16)
+    if hasattr(trt.BuilderFlag, "FP16"):  # 11 takes precisions from the file
+        config.set_flag(trt.BuilderFlag.FP16)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from triton_ros.backends.tensorrt.backend import TensorRtBackend
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
+from triton_ros.core.config.optimization_config import Optimization
 
 
 class User:
@@ -18,7 +20,10 @@ class User:
 
     def __init__(self, plan: bytes) -> None:
         group = InstanceGroup(kind=InstanceKind.KIND_GPU, gpus=(0,))
-        config = ModelConfig("toy", backend="tensorrt", instance_group=(group,))
+        optimization = Optimization(cuda_graphs=os.environ["SCENARIO"] == "graphs")
+        config = ModelConfig(
+            "toy", backend="tensorrt", instance_group=(group,), optimization=optimization
+        )
         with tempfile.TemporaryDirectory() as directory:
             (Path(directory) / "model.plan").write_bytes(plan)
             self.model = TensorRtBackend().load(config, Path(directory))

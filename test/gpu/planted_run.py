@@ -1,9 +1,11 @@
 # Copyright 2026 triton_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""``planted_run.py RELEASE FILE[:DIRECTORY]...``: run each FILE's `User`, print what was noticed.
+"""``planted_run.py RELEASE FILE[:DIRECTORY[:SCENARIO]]...``: run each FILE's `User` on the rig.
 
 RELEASE is TensorRT's, which the fake is to imitate.  Modules of `triton_ros.backends` that are in
-DIRECTORY take the place of the checkout's.  One line of JSON: ``[[exit code, objections], ...]``.
+DIRECTORY take the place of the checkout's.  SCENARIO is ``graphs`` (as the user is told) or
+``integrated`` (a device that shares the host's memory).  What was noticed is one line of JSON:
+``[[exit code, objections], ...]``.
 
 A process each, for some faults end it (a host that reads device memory is killed, as with a GPU);
 forked, for imports take longest.
@@ -37,10 +39,11 @@ SHAPES = ((1, 3, 16, 16), (8, 3, 64, 64), (2, 3, 32, 32), (8, 3, 16, 16))
 
 def objections(path: str, rig: CudaRig) -> list[str]:
     """What the rig, or a comparison with ONNX Runtime, holds against the user in `path`."""
-    path, _, directory = path.partition(":")
+    path, directory, scenario = [*path.split(":"), "", ""][:3]
     if directory:
         triton_ros.backends.__path__.insert(0, directory)
-    rig.set(delay_us=DELAY_US)
+    rig.set(delay_us=DELAY_US, integrated=int(scenario == "integrated"))
+    os.environ["SCENARIO"] = scenario
     onnx = toy_onnx.convolution()
     user = _module(path).User(rig.make_plan(onnx, [PROFILE]))
     found = _run(user, onnx)

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ FAULTS = {
     "no push": (_PUSH, "        try:\n", "invalid device context"),
     "no pop": (_POP, "        finally:\n            pass\n", "a thread ended with a CUDA context"),
     "no address of an output": (_OUTPUT, "                results", "not enqueued"),
-    "buffers do not grow": ("kept is None or kept[1].nbytes < size", "kept is None", ""),
+    "buffers do not grow": ("kept is None or kept[1].nbytes < size", "kept is None", "broadcast"),
     "a view is returned": (".reshape(shape).copy()", ".reshape(shape)", "wrong result"),
     "a host pointer": (
         "self.context.set_tensor_address(name, int(device))\n            results",
@@ -47,11 +48,15 @@ FAULTS = {
         "illegal memory access",
     ),
     "an address that is not aligned": (_OUTPUT, _OUTPUT.replace(")\n", " + 4)\n"), "aligned"),
-    "no cast": ("np.ascontiguousarray(values[name], self.dtype(name))", "values[name]", ""),
+    "no cast": (
+        "np.ascontiguousarray(values[name], self.dtype(name))",
+        "values[name]",
+        "wrong result",
+    ),
     "shapes are not set": (
         "not self.context.set_input_shape(name, value.shape)",
         "not name",
-        "",
+        "OverflowError",
     ),
     "the copy before the execution": (
         _ENQUEUE + _COPY_BACK,
@@ -85,68 +90,101 @@ FAULTS = {
         "            self.done.record(self.stream)",
         "left behind: a context was destroyed with 0 streams and 4 events",
     ),
-}  # fmt: skip
-"""What is replaced, by what, and a word of the objection (empty: there are several)."""
+}
+"""What is replaced, by what, and a word of the objection."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """In which file of the backend what is replaced by what, and a word of the objection."""
+
+    file: str
+    old: str
+    new: str
+    objection: str
+    scenario: str = ""
+    """Of `planted_run`."""
 
 
 BACKEND = CHECKOUT / "triton_ros/backends/tensorrt"
 BACKEND_FAULTS = {
-    "no synchronisation": (
+    "no synchronisation": Fault(
         "instance.py",
         "        self._done.record(stream)\n        self._done.synchronize()\n",
         "        self._done.record(stream)\n",
         "wrong result",
     ),
-    "no push": ("pycuda_driver.py", "self._context.push()", "pass", "invalid device context"),
-    "no pop": ("pycuda_driver.py", "self._context.pop()", "pass", "a thread ended"),
-    "a view is returned": (
+    "no push": Fault("pycuda_driver.py", "self._context.push()", "pass", "invalid device context"),
+    "no pop": Fault("pycuda_driver.py", "self._context.pop()", "pass", "a thread ended"),
+    "a view is returned": Fault(
         "instance.py",
         "value if self._buffers.is_own(name) else value.copy()",
         "value",
         "wrong result",
     ),
-    "a host pointer": (
+    "a host pointer": Fault(
         "buffers.py",
         "return self._places[name].device.address\n",
         "return self._places[name].host.array.ctypes.data\n",
         "illegal memory access",
     ),
-    "an address that is not aligned": (
+    "an address that is not aligned": Fault(
         "buffers.py",
         "return self._places[name].device.address\n",
         "return self._places[name].device.address + 4\n",
         "not aligned",
     ),
-    "shapes are not set": ("instance.py", "if context.shapes.get(name) != value.shape", "if 0", ""),
-    "results are copied on another stream": (
+    "shapes are not set": Fault(
+        "instance.py", "if context.shapes.get(name) != value.shape", "if 0", "wrong result"
+    ),
+    "results are copied on another stream": Fault(
         "pycuda_driver.py",
         "memcpy_dtoh_async(target, address, stream)",
         "memcpy_dtoh_async(target, address, vars(self).setdefault('o', self._cuda.Stream()))",
         "wrong result",
     ),
-    "inputs are copied on another stream": (
+    "inputs are copied on another stream": Fault(
         "pycuda_driver.py",
         "memcpy_htod_async(address, source, stream)",
         "memcpy_htod_async(address, source, vars(self).setdefault('o', self._cuda.Stream()))",
         "wrong result",
     ),
-    "executed on the default stream": (
-        "instance.py",
-        "execute_async_v3(stream.handle)",
-        "execute_async_v3(0)",
-        "default stream",
+    "executed on the default stream": Fault(
+        "instance.py", "execute_async_v3(stream.handle)", "execute_async_v3(0)", "default stream"
     ),
-    "buffers are not released": ("instance.py", "self._buffers.release()", "pass", "left behind"),
-    "contexts are not released": ("instance.py", "self._contexts.clear()", "pass", "left behind"),
-    "the device is not closed": (
-        "pycuda_driver.py",
-        "self._context.detach()",
+    "buffers are not released": Fault(
+        "instance.py", "self._buffers.release()", "pass", "left behind"
+    ),
+    "contexts are not released": Fault(
+        "instance.py", "self._contexts.clear()", "pass", "left behind"
+    ),
+    "the device is not closed": Fault(
+        "pycuda_driver.py", "self._context.detach()", "pass", "'primary_references': 1"
+    ),
+    "a view is returned where memory is shared": Fault(
+        "instance.py",
+        "value if self._buffers.is_own(name) else value.copy()",
+        "value",
+        "wrong result",
+        "integrated",
+    ),
+    "a graph is taken for other shapes": Fault(
+        "instance.py",
+        "return context.profile, shapes, tuple",
+        "return context.profile, tuple",
+        "wrong result",
+        "graphs",
+    ),
+    "graphs are not released": Fault(
+        "instance.py",
+        "self._options.graphs.drop(recorded)",
         "pass",
-        "'primary_references': 1",
+        "'graph_executables': 4",
+        "graphs",
     ),
 }
-"""The file of the backend, what is replaced in it, by what, and a word of the objection."""
 
+SCENARIOS = ("", "integrated", "graphs")
 Noticed = dict[str, tuple[int, str]]
 
 
@@ -199,13 +237,13 @@ def backend_noticed(tmp_path_factory: pytest.TempPathFactory) -> Noticed:
         pytest.skip("there is no TensorRT backend in this checkout")
     directory = tmp_path_factory.mktemp("backend")
     user = str(HERE / "backend_user.py")
-    arguments = {"": user}
-    for index, (fault, (file, old, new, _)) in enumerate(BACKEND_FAULTS.items()):
+    arguments = {scenario: f"{user}::{scenario}" for scenario in SCENARIOS}
+    for index, (name, fault) in enumerate(BACKEND_FAULTS.items()):
         package = directory / str(index) / BACKEND.name
         shutil.copytree(BACKEND, package, ignore=shutil.ignore_patterns("__pycache__"))
-        path = package / file
-        path.write_text(planted(path.read_text(), old, new, fault))
-        arguments[fault] = f"{user}:{package.parent}"
+        path = package / fault.file
+        path.write_text(planted(path.read_text(), fault.old, fault.new, name))
+        arguments[name] = f"{user}:{package.parent}:{fault.scenario}"
     return run(arguments)
 
 
@@ -214,8 +252,9 @@ def test_the_rig_has_no_objection_to_a_correct_user(user_noticed: Noticed) -> No
     assert (code, said.strip()) == (0, "")
 
 
-def test_the_rig_has_no_objection_to_the_backend(backend_noticed: Noticed) -> None:
-    code, said = backend_noticed[""]
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_rig_has_no_objection_to_the_backend(backend_noticed: Noticed, scenario: str) -> None:
+    code, said = backend_noticed[scenario]
     assert (code, said.strip()) == (0, "")
 
 
@@ -237,4 +276,4 @@ def test_a_fault_planted_in_the_user_is_noticed(user_noticed: Noticed, fault: st
 
 @pytest.mark.parametrize("fault", BACKEND_FAULTS)
 def test_a_fault_planted_in_the_backend_is_noticed(backend_noticed: Noticed, fault: str) -> None:
-    check(backend_noticed[fault], BACKEND_FAULTS[fault][3])
+    check(backend_noticed[fault], BACKEND_FAULTS[fault].objection)
