@@ -38,19 +38,6 @@ def stated_signature(config: ModelConfig) -> Signature:
     return Signature(tuple(inputs), tuple(outputs), batchable=bool(batch))
 
 
-def completed_by(config: ModelConfig, said: ModelConfig) -> ModelConfig:
-    """The configuration with what a model in code may fill in, taken from its own version of it."""
-    return config.with_changes(
-        max_batch_size=said.max_batch_size,
-        input=said.input,
-        output=said.output,
-        dynamic_batching=said.dynamic_batching,
-        decoupled=said.decoupled,
-        source=said.source,
-        stated=config.stated | {"max_batch_size"},
-    )
-
-
 def _input(tensor: InputConfig, batch: tuple[int, ...]) -> TensorSpec:
     if tensor.allow_ragged_batch:
         return replace(tensor.spec, dims=(-1,))

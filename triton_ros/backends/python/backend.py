@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from triton_ros.backends.config_signature import completed_by, stated_signature
+from triton_ros.backends.config_signature import stated_signature
 from triton_ros.backends.python.channel import Message
 from triton_ros.backends.python.environment import Interpreter, interpreter
 from triton_ros.backends.python.in_process import InProcessInstance, InProcessModule
@@ -28,7 +28,7 @@ from triton_ros.backends.python.worker_process import WorkerDied, WorkerProcess
 from triton_ros.backends.support import model_file
 from triton_ros.core.backend import Signature
 from triton_ros.core.backend_config import EMPTY, BackendSettings
-from triton_ros.core.config.config_completion import complete_groups
+from triton_ros.core.config.config_completion import complete_groups, completed_by
 from triton_ros.core.config.config_json import config_from_json, config_json
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig
 from triton_ros.core.errors import (

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from triton_ros.backends.config_signature import completed_by, stated_signature
+from triton_ros.backends.config_signature import stated_signature
 from triton_ros.backends.shared_library.host import Host, host
 from triton_ros.backends.shared_library.instance import NativeInstance
 from triton_ros.backends.shared_library.isolation import BackendSpec, IsolatedModel, isolated
@@ -31,7 +31,7 @@ from triton_ros.backends.shared_library.library_files import (
     search_path,
 )
 from triton_ros.core.backend import Signature
-from triton_ros.core.config.config_completion import complete_groups
+from triton_ros.core.config.config_completion import complete_groups, completed_by
 from triton_ros.core.config.config_json import config_from_json, config_json
 from triton_ros.core.config.config_lines import PlacedError
 from triton_ros.core.config.model_config import InstanceGroup, InstanceKind, ModelConfig

@@ -90,8 +90,11 @@ def complete(
 def _as_completed(config: ModelConfig, said: ModelConfig, auto_complete: bool) -> ModelConfig:
     """With what the backend may complete, and the instances that it prefers where none is said."""
     config = config.with_changes(instance_group=config.instance_group or said.instance_group)
-    if not auto_complete:
-        return config
+    return completed_by(config, said) if auto_complete else config
+
+
+def completed_by(config: ModelConfig, said: ModelConfig) -> ModelConfig:
+    """With what a model in code may fill in, taken from its own version of the configuration."""
     return config.with_changes(
         max_batch_size=said.max_batch_size,
         input=said.input,
