@@ -14,7 +14,7 @@ import onnx
 import pytest
 import toy_models
 import toy_onnx
-from cuda_rig import CudaRig
+from cuda_rig import CHECKOUT, CudaRig
 
 from triton_ros.backends.tensorrt.backend import TensorRtBackend
 from triton_ros.core.config.model_config import ModelConfig
@@ -304,3 +304,12 @@ def test_a_precision_that_the_release_takes_from_the_file_is_refused(
         serve(
             {"model.onnx": toy_models.onnx_affine()}, BATCHES + accelerator(precision_mode="FP16")
         )
+
+
+def test_the_example_of_the_readme(serve: Serve) -> None:
+    needs_flag("FP16")
+    section = (CHECKOUT / "README.md").read_text().partition("\n### tensorrt\n")[2]
+    config = section.split("```")[1].partition('backend: "tensorrt"')[2]
+    images = np.ones((3, 3, 64, 64), np.float32)
+    answer = serve({"model.onnx": toy_onnx.convolution()}, config).ask(images=images)["logits"]
+    assert answer.shape == (3, 4)

@@ -12,7 +12,6 @@ from typing import Any
 
 from triton_ros.backends.support import (
     check_heeded,
-    check_settings,
     import_failure,
     model_file,
     warn_of_unknown_parameters,
@@ -27,9 +26,10 @@ from triton_ros.backends.tensorrt.cuda_driver import CudaDriver, CudaError
 from triton_ros.backends.tensorrt.device_owner import DeviceOwners
 from triton_ros.backends.tensorrt.engine import Log
 from triton_ros.backends.tensorrt.model import TensorRtModel
-from triton_ros.backends.tensorrt.plan_cache import PlanCache, default_directory
+from triton_ros.backends.tensorrt.plan_cache import PlanCache
 from triton_ros.backends.tensorrt.plans import OnnxPlans, PlanFile, Plans
 from triton_ros.backends.tensorrt.pycuda_driver import PycudaDriver
+from triton_ros.backends.tensorrt.settings import load_plugins, read_settings
 from triton_ros.core.backend_config import EMPTY, BackendSettings
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import UnsupportedError
@@ -41,8 +41,6 @@ OPTIMIZATION = (
     "execution_accelerators.gpu_execution_accelerator",
 )
 GROUP = ("profile", "secondary_devices")
-CACHE = "plan-cache-directory"
-"""The setting of the backend: where built plans are kept."""
 
 
 class TensorRtBackend:
@@ -50,7 +48,7 @@ class TensorRtBackend:
 
     def __init__(self, settings: BackendSettings = EMPTY, driver: CudaDriver | None = None) -> None:
         """Raises `UnsupportedError`, saying what is missing of TensorRT, CUDA and devices."""
-        check_settings("tensorrt", settings, (CACHE,))
+        chosen = read_settings(settings)
         driver = driver or PycudaDriver()
         try:
             count = driver.device_count()
@@ -67,8 +65,9 @@ class TensorRtBackend:
         self._trt: Any = tensorrt
         self._log = Log(tensorrt)
         self._owners = DeviceOwners(driver)
-        directory = settings.get(CACHE)
-        self._cache = PlanCache(Path(directory) if directory else default_directory())
+        load_plugins(tensorrt, self._log.logger, chosen)
+        self._cache = PlanCache(chosen.cache)
+        self._host_code = chosen.version_compatible
 
     def load(self, config: ModelConfig, version_dir: Path) -> TensorRtModel:
         """See `core.backend.Backend.load`."""
@@ -86,4 +85,6 @@ class TensorRtBackend:
         else:
             refuse_build_options(config, path.name)
             plans = PlanFile(path)
-        return TensorRtModel(self._trt, self._log, self._owners, config, plans)
+        return TensorRtModel(
+            self._trt, self._log, self._owners, config, plans, host_code=self._host_code
+        )

@@ -131,7 +131,13 @@ def said(lines: list[str]) -> str:
 
 
 def deserialize(
-    trt: Any, log: Log, plan: bytes, *, path: str, dla_core: int | None = None
+    trt: Any,
+    log: Log,
+    plan: bytes,
+    *,
+    path: str,
+    dla_core: int | None = None,
+    host_code: bool = False,
 ) -> tuple[Any, Any]:
     """A runtime and its engine, on the device that is current.
 
@@ -148,6 +154,13 @@ def deserialize(
                     f" {cores} DLA cores"
                 )
             runtime.DLA_core = dla_core
+        if host_code:
+            if not hasattr(runtime, "engine_host_code_allowed"):
+                raise UnsupportedError(
+                    f"backend_config: 'tensorrt,version-compatible': TensorRT {trt.__version__} has"
+                    " no such plans"
+                )
+            runtime.engine_host_code_allowed = True
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise InvalidArgumentError(
@@ -155,6 +168,12 @@ def deserialize(
                 f" are bound to the release and the GPU that built them): {said(lines)}"
             )
     return runtime, engine
+
+
+def scratch_bytes(engine: Any) -> int:
+    """What an execution context takes of the device, by the name that the release has."""
+    size = getattr(engine, "device_memory_size_v2", None)
+    return int(getattr(engine, "device_memory_size", 0) if size is None else size)
 
 
 def facts(trt: Any, engine: Any, path: str) -> EngineFacts:

@@ -18,7 +18,13 @@ from typing import Any, TypeVar
 from triton_ros.backends.tensorrt.cuda_driver import CudaError
 from triton_ros.backends.tensorrt.cuda_graphs import CudaGraphs
 from triton_ros.backends.tensorrt.device_owner import DeviceOwner, DeviceOwners
-from triton_ros.backends.tensorrt.engine import EngineFacts, Log, deserialize, facts
+from triton_ros.backends.tensorrt.engine import (
+    EngineFacts,
+    Log,
+    deserialize,
+    facts,
+    scratch_bytes,
+)
 from triton_ros.backends.tensorrt.instance import InstanceOptions, TensorRtInstance
 from triton_ros.backends.tensorrt.placement import check_group, dla_core, profiles_of, signature_of
 from triton_ros.backends.tensorrt.plans import Plan, Plans
@@ -44,6 +50,8 @@ class _Loaded:
     engine: Any
     facts: EngineFacts
     size: int
+    scratch: int
+    """Bytes that each execution context takes beside."""
     users: int = 0
 
 
@@ -51,18 +59,30 @@ class TensorRtModel:
     """One version."""
 
     def __init__(
-        self, trt: Any, log: Log, owners: DeviceOwners, config: ModelConfig, plans: Plans
+        self,
+        trt: Any,
+        log: Log,
+        owners: DeviceOwners,
+        config: ModelConfig,
+        plans: Plans,
+        *,
+        host_code: bool,
     ) -> None:
-        """Loads a first engine, which says what the model is; raises `TritonError`."""
+        """Loads a first engine, which says what the model is; raises `TritonError`.
+
+        `host_code`: whether a plan may bring code for the host.
+        """
         self._trt, self._log = trt, log
         self._owners = owners
         self._config = config
         self._plans = plans
+        self._host_code = host_code
         self._graphs = CudaGraphs() if config.optimization.cuda_graphs else None
         self._lock = threading.Lock()
         self._taken: dict[int, DeviceOwner] = {}
         self._engines: list[_Loaded] = []
-        self._instances: list[TensorRtInstance] = []
+        self._instances: dict[TensorRtInstance, int] = {}
+        """With what their contexts take of the device."""
         groups = config.instance_group or (InstanceGroup(),)
         for index, group in enumerate(groups):
             check_group(config, index, group)
@@ -111,7 +131,7 @@ class TensorRtModel:
                 loaded.users -= 1
             raise
         with self._lock:
-            self._instances.append(made)
+            self._instances[made] = loaded.scratch * len(options.profiles)
         return made
 
     def finalize(self) -> None:
@@ -132,8 +152,9 @@ class TensorRtModel:
             found: dict[int, int] = {}
             for loaded in self._engines:
                 found[loaded.device] = found.get(loaded.device, 0) + loaded.size
-            for instance in self._instances:
-                found[instance.device] = found.get(instance.device, 0) + instance.device_bytes
+            for instance, scratch in self._instances.items():
+                size = instance.device_bytes + scratch
+                found[instance.device] = found.get(instance.device, 0) + size
         return [MemoryUsage("GPU", device, size) for device, size in found.items()]
 
     # engines ------------------------------------------------------------------------------------
@@ -164,10 +185,14 @@ class TensorRtModel:
 
         def work() -> _Loaded:
             runtime, engine = deserialize(
-                self._trt, self._log, plan.data, path=place, dla_core=dla_core
+                *(self._trt, self._log, plan.data),
+                path=place,
+                dla_core=dla_core,
+                host_code=self._host_code,
             )
             found = facts(self._trt, engine, place)
-            return _Loaded(device, dla_core, runtime, engine, found, len(plan.data))
+            scratch = scratch_bytes(engine)
+            return _Loaded(device, dla_core, runtime, engine, found, len(plan.data), scratch)
 
         loaded = self._run(device, work)
         if dla_core is not None:
@@ -183,7 +208,7 @@ class TensorRtModel:
     def _released(self, loaded: _Loaded, instance: TensorRtInstance) -> None:
         with self._lock:
             loaded.users -= 1
-            self._instances.remove(instance)
+            self._instances.pop(instance, None)
 
     def _drop(self, device: int) -> None:
         """On the device's thread: the engines before their runtimes."""
