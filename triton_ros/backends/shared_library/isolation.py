@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from triton_ros.backends.config_signature import completed_by, stated_signature
+from triton_ros.backends.config_signature import stated_signature
 from triton_ros.backends.python.channel import Message
 from triton_ros.backends.python.environment import Interpreter
 from triton_ros.backends.python.settings import TIMEOUT, WorkerSettings, execute_timeout
@@ -24,7 +24,7 @@ from triton_ros.backends.python.worker_instance import WorkerInstance
 from triton_ros.backends.python.worker_process import WorkerDied, WorkerProcess
 from triton_ros.backends.support import choice_parameter
 from triton_ros.core.backend import Signature
-from triton_ros.core.config.config_completion import DEFAULT_MAX_BATCH_SIZE
+from triton_ros.core.config.config_completion import DEFAULT_MAX_BATCH_SIZE, completed_by
 from triton_ros.core.config.config_json import config_from_json, config_json
 from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.errors import ConfigError, InternalError, InvalidArgumentError
