@@ -58,8 +58,11 @@ def loader(case: Case, backend: Backend, tmp_path: Path) -> Iterator[Loader]:
     gc.collect()
 
 
-@pytest.fixture
-def use(cuda_rig: CudaRig, tmp_path: Path) -> Iterator[Use]:
-    made = Use(tmp_path)
+@pytest.fixture(params=["pycuda", "cuda-python"])
+def use(cuda_rig: CudaRig, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Use]:
+    """By each library that has CUDA's driver."""
+    if request.param == "cuda-python":
+        pytest.importorskip("cuda.bindings.driver", reason="cuda-bindings is not installed")
+    made = Use(tmp_path, request.param)
     yield made
     made.close()

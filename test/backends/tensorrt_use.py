@@ -35,11 +35,11 @@ def expected(onnx: bytes, **values: Array) -> list[Array]:
 class Use:
     """Loads plans, and releases what a test has made."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, driver: str) -> None:
         from triton_ros.backends.tensorrt.backend import TensorRtBackend  # noqa: PLC0415
 
         self.directory = directory
-        self.backend = TensorRtBackend()
+        self.backend = TensorRtBackend({"cuda-driver": driver})
         self._open: list[Any] = []
 
     def model(self, plan: bytes, **fields: Any) -> Any:

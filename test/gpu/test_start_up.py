@@ -26,12 +26,21 @@ except UnsupportedError as error:
 else:
     print("it was loaded")
 """
+_OTHER = "cuda-python: "
+"""Cases of NVIDIA's bindings in pycuda's place."""
+_ASK_OTHER = _ASK.replace(
+    "BackendRegistry()", 'BackendRegistry({"tensorrt": {"cuda-driver": "cuda-python"}})'
+)
 _CASES = {
     "no driver": ("", {}, "libcuda.so.1"),
     "a driver without a device": (_DRIVER, {"FAKECUDA_INIT_ERROR": "100"}, "no CUDA-capable"),
     "a driver that does not fit": (_DRIVER, {"FAKECUDA_INIT_ERROR": "803"}, "unsupported display"),
     "no pycuda": ("import sys; sys.modules['pycuda'] = None\n", {}, "pycuda"),
     "no TensorRT": (_DRIVER, {}, "'tensorrt'"),
+    f"{_OTHER}no driver": ("", {}, "libcuda.so.1"),
+    f"{_OTHER}no device": (_DRIVER, {"FAKECUDA_INIT_ERROR": "100"}, "no CUDA-capable"),
+    f"{_OTHER}no bindings": ("import sys; sys.modules['cuda'] = None\n", {}, "cuda-bindings"),
+    f"{_OTHER}all of it": ("import cuda_rig; cuda_rig.load_fake()\n", {}, "it was loaded"),
     "all of it": ("import cuda_rig; cuda_rig.load_fake()\n", {}, "it was loaded"),
 }
 
@@ -49,7 +58,7 @@ def test_what_is_missing_is_said(case: str) -> None:
     except RigMissing as missing:
         pytest.skip(str(missing))
     answer = subprocess.run(
-        [sys.executable, "-c", before + _ASK],
+        [sys.executable, "-c", before + (_ASK_OTHER if case.startswith(_OTHER) else _ASK)],
         env={"PYTHONPATH": f"{HERE}:{CHECKOUT}", "PATH": "/usr/bin:/bin", **environment},
         capture_output=True,
         text=True,

@@ -54,6 +54,7 @@ def test_libraries_of_plugins_are_loaded(cuda_rig: CudaRig, tmp_path: Path) -> N
         ({"plugins": "/nowhere/plugin.so"}, "must be the absolute path of a library"),
         ({"plugins": "/etc/passwd"}, "cannot be loaded"),
         ({"version-compatible": "yes"}, "must be true or false, got 'yes'"),
+        ({"cuda-driver": "cupy"}, "must be one of pycuda, cuda-python, got 'cupy'"),
         ({"plan-cache": "/tmp"}, "'tensorrt,plan-cache' is not a setting"),
     ],
 )

@@ -7,6 +7,7 @@ CUDA is asked for its devices before TensorRT, which ends the process where ther
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from triton_ros.backends.tensorrt.build_options import (
 )
 from triton_ros.backends.tensorrt.builder import Source, Stage
 from triton_ros.backends.tensorrt.cuda_driver import CudaDriver, CudaError
+from triton_ros.backends.tensorrt.cuda_python_driver import CudaPythonDriver
 from triton_ros.backends.tensorrt.device_owner import DeviceOwners
 from triton_ros.backends.tensorrt.engine import Log
 from triton_ros.backends.tensorrt.model import TensorRtModel
@@ -43,13 +45,19 @@ OPTIMIZATION = (
 GROUP = ("profile", "secondary_devices")
 
 
+_DRIVERS: Mapping[str, Callable[[], CudaDriver]] = {
+    "pycuda": PycudaDriver,
+    "cuda-python": CudaPythonDriver,
+}
+
+
 class TensorRtBackend:
     """Loads ``model.plan``, or builds one of an ONNX file that `default_model_filename` names."""
 
     def __init__(self, settings: BackendSettings = EMPTY, driver: CudaDriver | None = None) -> None:
         """Raises `UnsupportedError`, saying what is missing of TensorRT, CUDA and devices."""
         chosen = read_settings(settings)
-        driver = driver or PycudaDriver()
+        driver = driver or _DRIVERS[chosen.driver]()
         try:
             count = driver.device_count()
         except CudaError as error:

@@ -17,6 +17,8 @@ from triton_ros.core.errors import ConfigError
 CACHE = "plan-cache-directory"
 PLUGINS = "plugins"
 COMPATIBLE = "version-compatible"
+DRIVER = "cuda-driver"
+DRIVERS = ("pycuda", "cuda-python")
 _FLAGS = {"true": True, "false": False}
 
 
@@ -27,13 +29,14 @@ class Settings:
     cache: Path
     plugins: tuple[Path, ...] = ()
     """Libraries with layers that TensorRT has not."""
+    driver: str = DRIVERS[0]
     version_compatible: bool = False
     """Whether plans may bring the part of TensorRT that executes them: code of theirs."""
 
 
 def read_settings(given: BackendSettings) -> Settings:
     """Raises `ConfigError`."""
-    check_settings("tensorrt", given, (CACHE, PLUGINS, COMPATIBLE))
+    check_settings("tensorrt", given, (CACHE, DRIVER, PLUGINS, COMPATIBLE))
     compatible = given.get(COMPATIBLE, "false")
     if compatible not in _FLAGS:
         raise ConfigError(
@@ -47,7 +50,13 @@ def read_settings(given: BackendSettings) -> Settings:
                 " library (several with ';' between them)"
             )
     cache = Path(given[CACHE]) if given.get(CACHE) else default_directory()
-    return Settings(cache, plugins, _FLAGS[compatible])
+    driver = given.get(DRIVER, DRIVERS[0])
+    if driver not in DRIVERS:
+        raise ConfigError(
+            f"backend_config: 'tensorrt,{DRIVER}' must be one of {', '.join(DRIVERS)}, got"
+            f" '{driver}'"
+        )
+    return Settings(cache, plugins, driver, _FLAGS[compatible])
 
 
 def load_plugins(trt: Any, logger: Any, settings: Settings) -> None:
