@@ -26,7 +26,8 @@ class User:
         )
         with tempfile.TemporaryDirectory() as directory:
             (Path(directory) / "model.plan").write_bytes(plan)
-            self.model = TensorRtBackend().load(config, Path(directory))
+            backend = TensorRtBackend({"cuda-driver": _driver()})
+            self.model = backend.load(config, Path(directory))
         self.instance = self.model.instance(group, 0)
 
     def infer(self, values: dict[str, NDArray]) -> dict[str, NDArray]:
@@ -38,3 +39,7 @@ class User:
         """In the server's order."""
         self.instance.finalize()
         self.model.finalize()
+
+
+def _driver() -> str:
+    return "cuda-python" if os.environ["SCENARIO"] == "cuda-python" else "pycuda"

@@ -3,9 +3,9 @@
 """``planted_run.py RELEASE FILE[:DIRECTORY[:SCENARIO]]...``: run each FILE's `User` on the rig.
 
 RELEASE is TensorRT's, which the fake is to imitate.  Modules of `triton_ros.backends` that are in
-DIRECTORY take the place of the checkout's.  SCENARIO is ``graphs`` (as the user is told) or
-``integrated`` (a device that shares the host's memory).  What was noticed is one line of JSON:
-``[[exit code, objections], ...]``.
+DIRECTORY take the place of the checkout's.  SCENARIO is ``graphs`` or ``cuda-python`` (as
+the user is told), or ``integrated`` (a device that shares the host's memory).  What was noticed is
+one line of JSON: ``[[exit code, objections], ...]``.
 
 A process each, for some faults end it (a host that reads device memory is killed, as with a GPU);
 forked, for imports take longest.

@@ -106,6 +106,10 @@ class Fault:
     """Of `planted_run`."""
 
 
+def _other(old: str, new: str, objection: str) -> Fault:
+    return Fault("cuda_python_driver.py", old, new, objection, "cuda-python")
+
+
 BACKEND = CHECKOUT / "triton_ros/backends/tensorrt"
 BACKEND_FAULTS = {
     "no synchronisation": Fault(
@@ -182,9 +186,28 @@ BACKEND_FAULTS = {
         "'graph_executables': 4",
         "graphs",
     ),
+    "no push by cuda-python": _other(
+        'self._call("cuCtxPushCurrent", self._context)', "pass", "invalid device context"
+    ),
+    "no pop by cuda-python": _other('self._call("cuCtxPopCurrent")', "pass", "a thread ended"),
+    "results are copied on another stream by cuda-python": _other(
+        "target.nbytes, stream.handle", "target.nbytes, 0", "wrong result"
+    ),
+    "memory is not freed by cuda-python": _other(
+        'self._call("cuMemFree", self._pointer)', "pass", "'device_allocations': 2"
+    ),
+    "locked memory is not freed by cuda-python": _other(
+        'self._call("cuMemFreeHost", self._pointer)', "pass", "'pinned_allocations': 2"
+    ),
+    "events are not released by cuda-python": _other(
+        "self._call.cuda.cuEventDestroy(self._event)", "pass", "and 1 events"
+    ),
+    "the device is not closed by cuda-python": _other(
+        'self._call("cuDevicePrimaryCtxRelease", self._device)', "pass", "'primary_references': 1"
+    ),
 }
 
-SCENARIOS = ("", "integrated", "graphs")
+SCENARIOS = ("", "integrated", "graphs", "cuda-python")
 Noticed = dict[str, tuple[int, str]]
 
 
