@@ -91,6 +91,19 @@ def test_counting_gpus(tmp_path: Path) -> None:
     assert count_gpus(tmp_path / "gpus", ()) == 2
 
 
+@pytest.mark.parametrize(
+    ("visible", "count"),
+    [("0", 1), ("1,0", 2), ("", 0), ("-1", 0), ("0,-1,1", 1), ("5,0", 0), ("GPU-8932f937", 1)],
+)
+def test_gpus_that_cuda_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str, count: int
+) -> None:
+    for gpu in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / gpu).mkdir()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert count_gpus(tmp_path, ()) == count
+
+
 def test_no_gpu_no_load(serve_with: ServeWith, monkeypatch: pytest.MonkeyPatch) -> None:
     server = serve_with({"m": fake(1, 'instance_group { name: "g" kind: KIND_GPU }')})
     if count_gpus():

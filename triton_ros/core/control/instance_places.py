@@ -9,6 +9,7 @@ CPU take turns, each at full speed, instead of all fighting for the cores.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -55,10 +56,24 @@ class Place:
 
 
 def count_gpus(proc: Path = _PROC, jetson: Sequence[Path] = _JETSON) -> int:
-    """The NVIDIA GPUs of this machine."""
+    """The NVIDIA GPUs that this process may use: what CUDA, which has to be loaded for it, counts.
+
+    ``CUDA_VISIBLE_DEVICES`` lists them, and ends at the first that there is not.
+    """
     if proc.is_dir():
-        return len(list(proc.iterdir()))
-    return int(any(path.exists() for path in jetson))
+        count = len(list(proc.iterdir()))
+    else:
+        count = int(any(path.exists() for path in jetson))
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return count
+    visible = 0
+    for entry in (text.strip() for text in listed.split(",")):
+        is_there = int(entry) < count if entry.isdigit() else entry.startswith(("GPU-", "MIG-"))
+        if not is_there or visible == count:
+            break
+        visible += 1
+    return visible
 
 
 def resolve_groups(config: ModelConfig, gpus: int) -> ModelConfig:
