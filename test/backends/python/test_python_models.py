@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 from pathlib import Path
 from threading import Semaphore
 from typing import Any
@@ -300,6 +302,23 @@ def test_what_it_logs_and_prints_is_in_the_log(
     assert ("INFO", "m_0: by the way") in lines
     assert ("INFO", "m_0: printed") in lines
     assert ("INFO", "m_0: the end") in lines
+
+
+def test_a_model_that_is_replaced_at_once_is_the_new_one(
+    tmp_path: Path, place: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same size and time, which is all that bytecode is known by."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    file = tmp_path / "m/1/model.py"
+    with serving(tmp_path, {"m": model(ADD_ONE, **place)}) as server:
+        np.testing.assert_array_equal(ask(server), X + 1)
+        times = file.stat()
+        file.write_text(file.read_text().replace("x + 1", "x + 2"))
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        server.load_model("m").result(TIMEOUT)
+        np.testing.assert_array_equal(ask(server), X + 2)
+    assert not list(tmp_path.rglob("__pycache__")), "the repository is only read"
 
 
 def test_modules_beside_it_can_be_imported(tmp_path: Path, place: dict[str, str]) -> None:

@@ -337,13 +337,13 @@ def test_close_may_wait_for_ever(serve: Serve) -> None:
 
 def test_close_ends_the_shared_threads(serve: Serve, backend: FakeBackend) -> None:
     server = serve(m=fake(1))
-    before = {thread.name for thread in threading.enumerate()}
+    before = set(threading.enumerate())
     loaded(server, "m")
     server.submit(request("m", deadline_ns=10**18), done := Outcomes())
     done.one()
-    assert "timer" in {thread.name for thread in threading.enumerate()} - before
+    assert "timer" in {thread.name for thread in set(threading.enumerate()) - before}
     assert server.close(TIMEOUT) == ()
-    names = [thread.name for thread in threading.enumerate() if thread.name not in before]
+    names = [thread.name for thread in set(threading.enumerate()) - before]
     assert [name for name in names if name.startswith(("timer", "m_", "unload", "load"))] == []
     finalized_once(backend.models)
 

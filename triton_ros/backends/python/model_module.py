@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.machinery
 import importlib.util
 import inspect
 import json
@@ -46,6 +47,17 @@ class Answer:
         raise NotImplementedError
 
 
+class _Source(importlib.machinery.SourceFileLoader):
+    """Reads the file itself.
+
+    Bytecode is kept by time and size: a model that is replaced within a second would be the old
+    one.  And a repository is not written to, which would look like a change of the model.
+    """
+
+    def get_code(self, fullname: str) -> Any:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 class PythonModule:
     """One `model.py`, and the instance of its class.  Used by one thread at a time."""
 
@@ -53,13 +65,17 @@ class PythonModule:
         """Import it; raises `ModelFault`."""
         sys.modules[UTILS] = pb_utils
         self._file = os.path.basename(path)
-        spec = importlib.util.spec_from_file_location(module_name, path)
-        if spec is None or spec.loader is None:
-            raise ModelFault(f"{path} is not a Python file")
+        loader = _Source(module_name, path)
+        spec = importlib.util.spec_from_file_location(module_name, path, loader=loader)
+        assert spec is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
-        with _faults(f"{path} cannot be imported"):
-            spec.loader.exec_module(module)
+        writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+        try:
+            with _faults(f"{path} cannot be imported"):
+                loader.exec_module(module)
+        finally:
+            sys.dont_write_bytecode = writes
         self._class: Any = getattr(module, CLASS, None)
         if not inspect.isclass(self._class):
             raise ModelFault(f"{path} has no class {CLASS}")

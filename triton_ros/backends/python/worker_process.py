@@ -213,7 +213,7 @@ def _spawn(
     passed = [theirs.fileno(), *files]
     numbers = [*passed, settings.size, settings.growth]
     bootstrap = _PACKAGE / "backends" / "python" / "bootstrap.py"
-    command = [interpreter.python, "-u", str(bootstrap), str(_PACKAGE), module]
+    command = [interpreter.python, "-uB", str(bootstrap), str(_PACKAGE), module]
     command += map(str, numbers)
     try:
         process = subprocess.Popen(
