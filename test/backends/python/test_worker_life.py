@@ -105,6 +105,24 @@ def test_a_hang_is_ended_by_its_timeout(tmp_path: Path) -> None:
         np.testing.assert_array_equal(ask(server), X + 1)
 
 
+@pytest.mark.parametrize("junk", [r"\x04\0\0\0junk", r"\xff" * 8, r"\x0e\0\0\0{\"free\":[7,9]}"])
+def test_a_process_that_talks_nonsense_is_ended(tmp_path: Path, junk: str) -> None:
+    text = FRAGILE.replace(
+        "        answers = []",
+        "        if requests[0].inputs()[0].as_numpy()[0, 0] == 999:\n"
+        "            for name in os.listdir('/proc/self/fd'):\n"
+        "                place = f'/proc/self/fd/{name}'\n"
+        "                if os.path.islink(place) and 'socket:' in os.readlink(place):\n"
+        f'                    os.write(int(name), b"{junk}")\n'
+        "            time.sleep(600)\n"
+        "        answers = []",
+    )
+    with serving(tmp_path, {"m": model(text)}) as server:
+        with pytest.raises(InternalError, match="sent what cannot be read"):
+            ask(server, value=X * 0 + 999)
+        np.testing.assert_array_equal(ask(server), X + 1)
+
+
 def test_one_instance_crashes_the_other_serves(tmp_path: Path) -> None:
     with serving(tmp_path, {"m": model(FRAGILE, IO + TWO)}) as server:
         assert workers() == 2

@@ -14,6 +14,8 @@ from typing import Any
 Message = dict[str, Any]
 
 _LENGTH = struct.Struct("<I")
+_LONGEST = 1 << 28
+"""Bytes; tensors are not in messages."""
 
 
 class Channel:
@@ -30,11 +32,17 @@ class Channel:
             self._socket.sendall(_LENGTH.pack(len(data)) + data)
 
     def receive(self) -> Message | None:
-        """The next message; None when the other end is gone."""
+        """The next message; None when the other end is gone.
+
+        Raises `ValueError` for what is no message.
+        """
         head = self._exactly(_LENGTH.size)
         if head is None:
             return None
-        body = self._exactly(_LENGTH.unpack(head)[0])
+        (length,) = _LENGTH.unpack(head)
+        if length > _LONGEST:
+            raise ValueError(f"a message of {length} bytes was announced")
+        body = self._exactly(length)
         return None if body is None else json.loads(body)
 
     def close(self) -> None:

@@ -184,6 +184,14 @@ class WorkerProcess:
     # threads --------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
+        try:
+            self._receive_all()
+        except Exception as error:  # a model can write into its process' files, too
+            self.kill(f"sent what cannot be read ({error}) and was killed")
+        self._ended()
+        self._on_death(self)
+
+    def _receive_all(self) -> None:
         while (message := self._channel.receive()) is not None:
             self.writer.free(message.get("free", ()))
             if "to" in message:
@@ -195,8 +203,6 @@ class WorkerProcess:
                 self._on_message(message)
             except Exception:
                 _LOG.exception("%s: a message could not be handled", self.name)
-        self._ended()
-        self._on_death(self)
 
     def _print(self) -> None:
         """What the model prints, line by line."""
