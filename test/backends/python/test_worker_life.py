@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from case_python import workers
+from conformance_loader import Runner
 from python_models import DECOUPLED, IO, TIMEOUT, X, ask, model, serving
 from toy_models import Toy, onnx_affine, write_repository
 
@@ -24,7 +25,7 @@ from triton_ros.backends.python.backend import PythonBackend
 from triton_ros.backends.python.settings import model_settings, worker_settings
 from triton_ros.backends.python.worker_instance import pause
 from triton_ros.backends.registry import BackendRegistry
-from triton_ros.core.config.model_config import ModelConfig
+from triton_ros.core.config.model_config import InstanceGroup, ModelConfig
 from triton_ros.core.errors import ConfigError, InternalError, TritonError
 from triton_ros.core.request import InferenceRequest
 from triton_ros.core.server import InferenceServer
@@ -266,6 +267,22 @@ def test_workers_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
     process.kill()
     process.communicate(timeout=TIMEOUT)
     eventually(lambda: not runs(children[0]))
+
+
+def test_memory_is_given_back_without_waiting_for_the_garbage(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    toy = model("import gc\ngc.disable()\n" + FRAGILE)
+    (tmp_path / "1/model.py").write_bytes(toy.data or b"")
+    loaded = PythonBackend().load(ModelConfig("m", max_batch_size=8), tmp_path / "1")
+    instance: Any = loaded.instance(InstanceGroup(), 0)
+    runner = Runner(instance)
+    try:
+        for _ in range(20):
+            runner.execute({"x": X})
+        assert instance._worker.writer.used <= 2
+    finally:
+        runner.finalize()
+        loaded.finalize()
 
 
 def test_it_is_counted_and_weighed(tmp_path: Path) -> None:

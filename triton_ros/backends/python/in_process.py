@@ -14,7 +14,6 @@ import queue
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -146,7 +145,7 @@ class InProcessInstance:
             priority=request.priority,
         )
         made._cancelled = lambda: request.cancelled
-        answer.request = made
+        answer.names = made.requested_output_names()
         make_sender(made, answer, self._decoupled)
         return made
 
@@ -156,7 +155,8 @@ class _Answer(Answer):
 
     def __init__(self, core: ExecutionRequest) -> None:
         self.core = core
-        self.request: Any = None
+        self.names: list[str] = []
+        """The outputs that are asked for.  Not the request: it has this, and would stay."""
         self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def respond(self, response: pb_utils.InferenceResponse, last: bool) -> None:
@@ -165,7 +165,7 @@ class _Answer(Answer):
             self.core.fail(error_with_code(error.code(), error.message()))
             self._ended.put(None)
             return
-        outputs = {t.name(): t.as_numpy().copy() for t in wanted(self.request, response)}
+        outputs = {t.name(): t.as_numpy().copy() for t in wanted(self.names, response)}
         try:
             self.core.respond(outputs, response._parameters)
         except TritonError as refused:  # it is no response; who asked has to know

@@ -179,9 +179,8 @@ def _answer(request: InferenceRequest, response: InferenceResponse | None, answe
         )
 
 
-def wanted(request: InferenceRequest, response: InferenceResponse) -> list[Any]:
-    """The response's tensors that the request asked for: all where it named none."""
-    names = request.requested_output_names()
+def wanted(names: Sequence[str], response: InferenceResponse) -> list[Any]:
+    """The response's tensors of these names: all where none is named."""
     return [t for t in response.output_tensors() if not names or t.name() in names]
 
 
@@ -194,7 +193,7 @@ def make_sender(request: InferenceRequest, answer: Answer, decoupled: bool) -> N
         elif last:
             answer.end()
 
-    request._sender = pb_utils.InferenceResponseSender(send, decoupled, request.is_cancelled)
+    request._sender = pb_utils.InferenceResponseSender(send, decoupled, request._cancelled)
 
 
 def _pairs(requests: Sequence[Any], answers: Sequence[Any]) -> list[Any]:

@@ -169,7 +169,7 @@ class Worker(pb_utils.Host):
         number = entry["n"]
         self._cancelled[number] = entry.get("cancelled", False)
         request._cancelled = lambda: self._cancelled.get(number, False)
-        answer.request = request
+        answer.names = request.requested_output_names()
         make_sender(request, answer, self._decoupled)
         return request
 
@@ -256,7 +256,8 @@ class _Answer(Answer):
     def __init__(self, worker: Worker, number: int) -> None:
         self._worker = worker
         self._number = number
-        self.request: Any = None
+        self.names: list[str] = []
+        """The outputs that are asked for.  Not the request: it has this, and would stay."""
 
     def respond(self, response: InferenceResponse, last: bool) -> None:
         message: Message = {}
@@ -264,7 +265,7 @@ class _Answer(Answer):
         if error is not None:
             message["error"] = [error.code(), error.message()]
         else:
-            message["tensors"] = self._worker._described(wanted(self.request, response))
+            message["tensors"] = self._worker._described(wanted(self.names, response))
             if response._parameters:
                 message["parameters"] = response._parameters
         self._worker.answer(self._number, message, last)

@@ -29,6 +29,13 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 PYTHON_WORKER = "triton_ros.backends.python.worker"
 
 
+_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
+}
+"""glibc keeps freed arrays, as in the server: else every large one is made of new pages."""
+
+
 class WorkerDied(Exception):
     """The process is gone; the message says how it ended."""
 
@@ -228,7 +235,7 @@ def _spawn(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=passed,
-            env=interpreter.variables,
+            env={**_MEMORY, **interpreter.variables},
             start_new_session=True,  # a Ctrl-C is the server's, which then ends its workers
         )
     except OSError as error:
