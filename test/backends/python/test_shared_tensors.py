@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -85,6 +86,21 @@ def test_a_place_comes_back_when_its_last_view_is_gone(sides: tuple[Writer, Read
     gc.collect()
     writer.free(reader.released())
     assert writer.used == 0
+
+
+def test_places_may_be_asked_for_by_many_threads(sides: tuple[Writer, Reader]) -> None:
+    """Between a look and a grasp, another thread may have taken the last one."""
+
+    class Taken(deque[int]):
+        def __bool__(self) -> bool:
+            return True
+
+        def __len__(self) -> int:
+            return 1
+
+    _, reader = sides
+    reader._released = Taken([64, 128])
+    assert reader.released() == [64, 128]
 
 
 def test_old_views_stay_valid_while_the_region_grows(sides: tuple[Writer, Reader]) -> None:

@@ -12,6 +12,7 @@ Strings are Triton's BYTES: four bytes of length, little-endian, before each ele
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import struct
@@ -150,10 +151,11 @@ class Reader:
         return flat.reshape(shape)
 
     def released(self) -> list[int]:
-        """Places given back since the last call."""
+        """Places given back since the last call.  Any thread may ask: each place is told once."""
         found = []
-        while self._released:
-            found.append(self._released.popleft())
+        with contextlib.suppress(IndexError):
+            while True:
+                found.append(self._released.popleft())
         return found
 
     def _mapped(self, end: int) -> Any:
