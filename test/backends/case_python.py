@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,20 +17,20 @@ _FILE = "model.py"
 
 
 def workers() -> int:
-    """Living worker processes that this one has started."""
+    """Living worker processes that this one has started.
+
+    By their parent: the kernel's list of a task's children leaves some out while others end.
+    """
     found = 0
-    for task in Path("/proc/self/task").iterdir():
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
         try:
-            children = (task / "children").read_text().split()
+            state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            command = (process / "cmdline").read_bytes()
         except OSError:
             continue
-        for child in children:
-            try:
-                command = Path(f"/proc/{child}/cmdline").read_bytes()
-                state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
-            except OSError:
-                continue
-            found += b"bootstrap.py" in command and state != "Z"
+        found += int(parent) == os.getpid() and state != "Z" and b"bootstrap.py" in command
     return found
 
 
