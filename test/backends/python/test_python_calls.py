@@ -95,9 +95,11 @@ return None
         np.testing.assert_array_equal(ask(server), X)
 
 
-def test_a_withdrawn_request_is_seen_by_the_model(tmp_path: Path, place: dict[str, str]) -> None:
+def test_a_withdrawn_request_is_seen_by_the_model(
+    tmp_path: Path, place: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     text = """
-import time
+import threading, time
 class TritonPythonModel:
     def execute(self, requests):
         sender = requests[0].get_response_sender()
@@ -105,7 +107,7 @@ class TritonPythonModel:
         sender.send(pb_utils.InferenceResponse([y]))
         until = time.monotonic() + 30
         while not requests[0].is_cancelled() and time.monotonic() < until:
-            time.sleep(0.001)
+            threading.Event().wait(0.001)  # a model can only ask
         pb_utils.Logger.log_warn(f"cancelled: {requests[0].is_cancelled()}")
         sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 """
@@ -117,6 +119,7 @@ class TritonPythonModel:
             assert request.cancellation is not None
             request.cancellation.cancel()
         assert count == 1
+    assert "cancelled: True" in caplog.text
 
 
 # --- calling other models -----------------------------------------------------------------------

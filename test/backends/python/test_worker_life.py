@@ -31,7 +31,7 @@ from triton_ros.core.request import InferenceRequest
 from triton_ros.core.server import InferenceServer
 
 FRAGILE = """
-import ctypes, os, time
+import ctypes, os, signal
 class TritonPythonModel:
     def execute(self, requests):
         answers = []
@@ -42,7 +42,7 @@ class TritonPythonModel:
             if x[0, 0] == 777:
                 os._exit(7)
             if x[0, 0] == 888:
-                time.sleep(600)
+                signal.pause()
             answers.append(pb_utils.InferenceResponse([pb_utils.Tensor("y", x + 1)]))
         return answers
 """
@@ -115,7 +115,7 @@ def test_a_process_that_talks_nonsense_is_ended(tmp_path: Path, junk: str) -> No
         "                place = f'/proc/self/fd/{name}'\n"
         "                if os.path.islink(place) and 'socket:' in os.readlink(place):\n"
         f'                    os.write(int(name), b"{junk}")\n'
-        "            time.sleep(600)\n"
+        "            signal.pause()\n"
         "        answers = []",
     )
     with serving(tmp_path, {"m": model(text)}) as server:
@@ -329,7 +329,7 @@ def test_wrong_settings_name_what_is_accepted(settings: dict[str, str], message:
 
 def test_a_slow_start_is_ended(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
-    (tmp_path / "1/model.py").write_text("import time\ntime.sleep(600)\n")
+    (tmp_path / "1/model.py").write_text("import signal\nsignal.pause()\n")
     backend = PythonBackend({"stub-timeout-seconds": "1"})
     with pytest.raises(InternalError, match=r"'load'.*within 1 s"):
         backend.load(ModelConfig("m"), tmp_path / "1")
