@@ -307,6 +307,15 @@ class InferenceServer:
         """
         return config_json(self.describe(name, version).config)
 
+    def configuration(self, name: str, version: int = -1) -> ModelConfig:
+        """The completed configuration of a served version.
+
+        Raises `NotFoundError` or `UnavailableError`.
+        """
+        model = self._lifecycle.acquire(name, version)
+        self._lifecycle.release(model)
+        return model.config
+
     def describe(self, name: str, version: int = -1) -> ModelDescription:
         """Configuration, interface, labels and statistics of a served version.
 

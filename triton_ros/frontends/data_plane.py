@@ -1,0 +1,232 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What V2's requests ask for besides inference, without a protocol: answers are JSON-like values.
+
+Both frontends answer from here, so they cannot differ in what they say.  Everything raises
+`TritonError`; what takes time (loads) is a future.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from triton_ros.core.config.model_config import ModelConfig
+from triton_ros.core.control.model_state import ModelState
+from triton_ros.core.errors import (
+    InvalidArgumentError,
+    NotFoundError,
+    TritonError,
+    UnavailableError,
+    UnsupportedError,
+)
+from triton_ros.core.server import InferenceServer
+from triton_ros.core.telemetry.trace_settings import SettingValue
+from triton_ros.core.tensor import TensorSpec
+from triton_ros.frontends.inference import Inference, parse_version
+from triton_ros.frontends.options import FrontendOptions
+from triton_ros.frontends.shared_memory import Regions
+
+EXTENSIONS = (
+    "classification",
+    "sequence",
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "schedule_policy",
+    "model_configuration",
+    "system_shared_memory",
+    "cuda_shared_memory",
+    "binary_tensor_data",
+    "parameters",
+    "statistics",
+    "trace",
+    "logging",
+)
+
+
+class DataPlane:
+    """One server as its clients see it; `version` is this package's."""
+
+    def __init__(self, server: InferenceServer, options: FrontendOptions, version: str) -> None:
+        self.options = options
+        self.regions = Regions(options.allow_client_shm)
+        self.inference = Inference(server, self.regions, options.max_in_flight)
+        self._server = server
+        self._version = version
+        self._stopping = False
+
+    def stop(self) -> None:
+        """No longer ready; what is under way goes on."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """Let go of what clients registered."""
+        self.regions.close()
+
+    # health ----------------------------------------------------------------------------------
+
+    def live(self) -> bool:
+        """Whether the server answers; raises `UnavailableError` while it exits."""
+        if self._stopping:
+            raise UnavailableError("Server exiting")
+        return True
+
+    def ready(self) -> bool:
+        """Whether every model that should serve does (strict readiness)."""
+        self.live()
+        bad = (ModelState.LOADING, ModelState.UNKNOWN)
+        return not any(
+            entry.state in bad or (entry.state is ModelState.UNAVAILABLE and entry.reason)
+            for entry in self._server.repository_index()
+            if entry.version is not None and entry.reason != "unloaded"
+        )
+
+    def model_ready(self, name: str, version: str = "") -> bool:
+        """Whether a model answers; raises `NotFoundError` for an unknown one."""
+        number = parse_version(version)
+        if self._server.model_ready(name, number):
+            return True
+        try:
+            self._server.configuration(name, number)
+        except UnavailableError:
+            return False
+        return False
+
+    # what there is ---------------------------------------------------------------------------
+
+    def server_metadata(self) -> dict[str, Any]:
+        """Name, version and extensions; `shared memory` also where it is not allowed, as Triton."""
+        return {"name": "triton", "version": self._version, "extensions": list(EXTENSIONS)}
+
+    def model_metadata(self, name: str, version: str = "") -> dict[str, Any]:
+        """The tensors of a model, with the batch dim."""
+        config = self._server.configuration(name, parse_version(version))
+        batched = config.max_batch_size > 0
+        ready = [
+            str(entry.version)
+            for entry in self._server.repository_index()
+            if entry.name == name and entry.state is ModelState.READY
+        ]
+        return {
+            "name": name,
+            "versions": ready,
+            "platform": config.platform or config.backend,
+            "inputs": [_tensor(i.spec, batched) for i in config.input],
+            "outputs": [_tensor(o.spec, batched) for o in config.output],
+        }
+
+    def model_config(self, name: str, version: str = "") -> dict[str, Any]:
+        """The completed configuration, as Triton's JSON."""
+        found: dict[str, Any] = json.loads(self._server.model_config(name, parse_version(version)))
+        return found
+
+    def configuration(self, name: str, version: str = "") -> ModelConfig:
+        """The completed configuration, as a value."""
+        return self._server.configuration(name, parse_version(version))
+
+    def statistics(self, name: str = "", version: str = "") -> dict[str, Any]:
+        """Of one model (all its ready versions if none is named) or of all."""
+        if name and version:
+            wanted = [(name, parse_version(version))]
+        else:
+            wanted = [
+                (entry.name, entry.version)
+                for entry in self._server.repository_index()
+                if entry.state is ModelState.READY and entry.version is not None
+                if not name or entry.name == name
+            ]
+            if name and not wanted:
+                self._server.configuration(name)  # raises why there is nothing
+        rows = []
+        for each, number in wanted:
+            try:
+                described = self._server.describe(each, number)
+            except TritonError:
+                if name:
+                    raise
+                continue  # unloaded meanwhile
+            rows.append(described.statistics.as_json(each, described.version))
+        return {"model_stats": rows}
+
+    # control ---------------------------------------------------------------------------------
+
+    def repository_index(self, ready: bool = False, repository: str = "") -> list[dict[str, Any]]:
+        """One entry a version; of a model that was never asked for only the name."""
+        if repository:
+            raise UnsupportedError("'repository_name' specification is not supported")
+        rows = []
+        for entry in self._server.repository_index():
+            if ready and entry.state is not ModelState.READY:
+                continue
+            row: dict[str, Any] = {"name": entry.name}
+            if entry.version is not None:
+                row["version"] = str(entry.version)
+            if entry.version is not None or entry.state is not ModelState.UNKNOWN:
+                row["state"] = entry.state.value
+            if entry.reason:
+                row["reason"] = entry.reason
+            rows.append(row)
+        return rows
+
+    def load(
+        self, name: str, config: str = "", files: Mapping[str, bytes] | None = None
+    ) -> Future[None]:
+        """Load or reload a model; raises where it may not be asked for."""
+        self._check_control()
+        check_model_name(name)
+        return self._server.load_model(name, config, files)
+
+    def unload(self, name: str, dependents: bool = False) -> Future[None]:
+        """Unload a model; as in Triton, an unknown one is no error."""
+        self._check_control()
+        try:
+            return self._server.unload_model(name, dependents)
+        except NotFoundError:
+            done: Future[None] = Future()
+            done.set_result(None)
+            return done
+
+    def _check_control(self) -> None:
+        if not self.options.allow_model_control:
+            raise UnavailableError(
+                "model control is not allowed over the network: allow_model_control is false"
+            )
+
+    # trace -----------------------------------------------------------------------------------
+
+    def trace_settings(self, model: str = "") -> dict[str, Any]:
+        """Those of a model, or the global ones."""
+        if model:
+            self._server.configuration(model)
+        return self._server.tracer.settings(model).as_json()
+
+    def update_trace_settings(
+        self, values: Mapping[str, SettingValue], model: str = ""
+    ) -> dict[str, Any]:
+        """Change some; where traces go is not for the network to say."""
+        if model:
+            self._server.configuration(model)
+        if "trace_file" in values:
+            raise UnsupportedError(
+                "trace file location can not be updated through network protocol"
+            )
+        return self._server.tracer.update(values, model).as_json()
+
+
+def check_model_name(name: str) -> None:
+    """Raise `InvalidArgumentError` for a name that could leave the repository."""
+    if not name.strip():
+        raise InvalidArgumentError(
+            "Model name cannot be empty. Please enter a valid name to deploy."
+        )
+    if name == ".." or "/" in name:
+        raise InvalidArgumentError(
+            f"invalid model name '{name}', model name must not contain path traversal characters"
+        )
+
+
+def _tensor(spec: TensorSpec, batched: bool) -> dict[str, Any]:
+    dims = [-1, *spec.dims] if batched else list(spec.dims)
+    return {"name": spec.name, "datatype": spec.datatype, "shape": dims}

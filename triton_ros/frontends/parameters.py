@@ -1,0 +1,71 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of an inference call: which are the protocol's own, and which are the model's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from triton_ros.core.errors import InvalidArgumentError
+from triton_ros.core.request import Parameter
+
+_UINT64 = 1 << 64
+
+
+@dataclass(slots=True)
+class CallParameters:
+    """A call's parameters, told apart."""
+
+    sequence_id: int | str = 0
+    sequence_start: bool = False
+    sequence_end: bool = False
+    priority: int = 0
+    timeout: int = 0
+    """Microseconds."""
+    binary_data_output: bool = False
+    empty_final_response: bool = False
+    free: dict[str, Parameter] = field(default_factory=dict)
+    """What the model gets."""
+
+
+def split_parameters(given: Mapping[str, Parameter]) -> CallParameters:
+    """Raises `InvalidArgumentError` for one of the wrong type and for a reserved name."""
+    found = CallParameters()
+    for name, value in given.items():
+        if name == "sequence_id":
+            found.sequence_id = value if isinstance(value, str) else _unsigned(name, value)
+        elif name in ("sequence_start", "sequence_end", "binary_data_output"):
+            setattr(found, name, _flag(name, value))
+        elif name in ("priority", "timeout"):
+            setattr(found, name, _unsigned(name, value))
+        elif name == "triton_enable_empty_final_response":
+            found.empty_final_response = _flag(name, value)
+        elif name == "headers":
+            raise InvalidArgumentError(
+                "parameter 'headers' is reserved: forwarded headers are not sent as a parameter"
+            )
+        elif name.startswith("triton_"):
+            raise InvalidArgumentError(
+                "parameter keys starting with 'triton_' are reserved for Triton usage and should"
+                " not be specified."
+            )
+        else:
+            found.free[name] = value
+    return found
+
+
+def _flag(name: str, value: Parameter) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidArgumentError(
+            f"parameter '{name}' is {value!r}; accepted: a boolean (true, false)"
+        )
+    return value
+
+
+def _unsigned(name: str, value: Parameter) -> int:
+    if type(value) is not int or not 0 <= value < _UINT64:
+        raise InvalidArgumentError(
+            f"parameter '{name}' is {value!r}; accepted: an unsigned integer of 64 bits"
+        )
+    return value
