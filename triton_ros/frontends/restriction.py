@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which parts of the API need a key: Triton's restricted APIs, for both protocols.
 
-A restriction is ``<api>[,<api>]:<header>=<value>``.  A value ``$NAME`` is read from the environment,
-so that no secret stands in a parameter file; ``authorization=Bearer $NAME`` makes it a bearer key.
+A restriction is ``<api>[,<api>]:<header>=<value>``.  A value ``$NAME`` is read from the
+environment, so that no secret stands in a parameter file; ``authorization=Bearer $NAME`` makes it a
+bearer key.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared memory that clients registered: attached once, and never used outside what they said.
 
-A *lease* keeps a region attached while a request uses it; a region that is unregistered meanwhile is
-gone for new requests at once and detached with its last lease.
+A *lease* keeps a region attached while a request uses it; a region that is unregistered meanwhile
+is gone for new requests at once and detached with its last lease.
 """
 
 from __future__ import annotations

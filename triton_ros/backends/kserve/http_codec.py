@@ -19,7 +19,6 @@ from triton_ros.backends.kserve.exchange import (
     RemoteRequest,
 )
 from triton_ros.backends.kserve.tensor_bytes import (
-    Buffer,
     fitted,
     from_bytes,
     spec,
@@ -29,6 +28,7 @@ from triton_ros.backends.support import as_text
 from triton_ros.core.errors import InternalError, InvalidArgumentError
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array, TensorSpec
+from triton_ros.core.tensor_bytes import Buffer
 
 SIZE = "binary_data_size"
 
