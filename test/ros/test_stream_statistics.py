@@ -7,6 +7,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from triton_ros.core.telemetry.stream_figures import StreamFigures
 from triton_ros.ros.stream_statistics import StreamStatistics, Throttle, percentile
 
 
@@ -71,3 +72,17 @@ def test_throttle_lets_one_a_period_through_for_each_key() -> None:
     now[0] += 0.2
     assert throttle.due("a")
     assert not throttle.due("a")
+
+
+def test_figures_leave_the_rates_of_the_next_snapshot_as_they_are() -> None:
+    now = [0.0]
+    statistics = StreamStatistics(clock=lambda: now[0])
+    for _ in range(4):
+        statistics.received()
+    statistics.answered(1, 5, 1)
+    statistics.dropped("too_old")
+    now[0] = 2.0
+    figures = statistics.figures("front")
+    assert figures == StreamFigures("front", 4, 1, {"too_old": 1}, 2.0)
+    assert figures.waiting == 2
+    assert statistics.snapshot().rates_hz == (2.0, 0.5)

@@ -9,8 +9,10 @@ loopback.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import cast
 
 from triton_ros.core.errors import ConfigError
 from triton_ros.frontends.restriction import parse_restrictions
@@ -89,6 +91,26 @@ class FrontendOptions:
         for name in _RESTRICTIONS:
             parse_restrictions(name, getattr(self, name))
         self._check_tls()
+
+    @staticmethod
+    def of(values: Mapping[str, object]) -> FrontendOptions:
+        """From plain values, as parameter files and command lines have them: "" is no file.
+
+        Raises `ConfigError`, also for a name that is none of the options'.
+        """
+        known = {f.name for f in fields(FrontendOptions)}
+        if unknown := sorted(set(values) - known):
+            raise ConfigError(
+                f"unknown option '{unknown[0]}'; accepted: {', '.join(sorted(known))}"
+            )
+        given = dict(values)
+        for name in _FILES:
+            path = given.get(name)
+            if isinstance(path, str):
+                given[name] = Path(path).expanduser() if path else None
+        for name in _RESTRICTIONS:
+            given[name] = tuple(cast("Iterable[str]", given.get(name, ())))
+        return FrontendOptions(**given)  # type: ignore[arg-type]
 
     @property
     def any(self) -> bool:

@@ -10,6 +10,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from triton_ros.core.telemetry.stream_figures import StreamFigures
+
 
 @dataclass(frozen=True, slots=True)
 class StreamSnapshot:
@@ -93,6 +95,12 @@ class StreamStatistics:
                 now - self._answered_at,
                 self._restarts,
             )
+
+    def figures(self, name: str) -> StreamFigures:
+        """The counters alone: leaves the rates of the next snapshot as they are."""
+        with self._lock:
+            age = self._clock() - self._answered_at
+            return StreamFigures(name, self._received, self._answered, dict(self._dropped), age)
 
     def began_anew(self) -> None:
         """The stamps jumped back."""
