@@ -33,6 +33,7 @@ setup(
             f"backends/shared_library/{files}"
             for files in ("native/*.[ch]", "native/include/triton/core/*.h", "examples/*.c")
         ]
+        + ["py.typed"]
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from triton_ros.cli import is_command, run_command
+from triton_ros.cli.application import Application
 
 if TYPE_CHECKING:
     from triton_ros.core.server import InferenceServer
     from triton_ros.core.server_options import ServerOptions
+    from triton_ros.frontends.serving import Frontends, Streams
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -30,17 +32,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node or a command; the process's exit status."""
     given = list(sys.argv if arguments is None else arguments)
     if is_command(given[1:]):
-        return run_command(given[1:], make_server, tune_process)
+        application = Application(make_server, start_frontends, tune_process)
+        return run_command(given[1:], application)
     from triton_ros.ros.process import run_node  # noqa: PLC0415 (see above)
 
     tune_process()
-    return run_node(make_server, given)
+    return run_node(make_server, start_frontends, given)
 
 
 def make_server(
-    repositories: Sequence[Path], options: ServerOptions | None = None
+    repositories: Sequence[Path | str], options: ServerOptions | None = None
 ) -> InferenceServer:
-    """A server with every backend and the vision layer."""
+    """A server with every backend and the vision layer, for models in these directories.
+
+    Nothing is loaded yet: `load_model`, or `start` for what `options` want.  Raises `NotFoundError`
+    for a directory that is not there.
+    """
     from triton_ros.backends.registry import BackendRegistry  # noqa: PLC0415 (see above)
     from triton_ros.core.backend_config import parse_backend_config  # noqa: PLC0415
     from triton_ros.core.server import InferenceServer  # noqa: PLC0415
@@ -54,7 +61,21 @@ def make_server(
         not options.disable_auto_complete_config,
         options.default_max_batch_size,
     )
-    return InferenceServer(repositories, registry.load_backend, load_processor, options=options)
+    folders = [Path(folder) for folder in repositories]
+    return InferenceServer(folders, registry.load_backend, load_processor, options=options)
+
+
+def start_frontends(
+    server: InferenceServer, values: Mapping[str, Any], streams: Streams = tuple
+) -> Frontends | None:
+    """Serve `server` over the network, as `values` (names of `FrontendOptions`) say.
+
+    None if they open no port.  Raises `ConfigError` naming the value that cannot be followed.
+    """
+    from triton_ros import __version__  # noqa: PLC0415 (see above)
+    from triton_ros.frontends import serving  # noqa: PLC0415
+
+    return serving.start_frontends(server, values, __version__, streams)
 
 
 def tune_process() -> None:

@@ -12,18 +12,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-Tune: TypeAlias = Callable[[], None]
+from triton_ros.cli.application import Application
+from triton_ros.cli.serve_flags import add_serve
+
 COMMANDS = {
     "models": "the models of a node, or of a repository",
     "streams": "the streams of a node, with their rates and drops",
     "load": "load or reload a model of a node",
     "unload": "unload a model of a node",
     "infer": "run a model on pictures or a video, without ROS",
+    "serve": "serve a repository over HTTP, gRPC and metrics, without ROS",
     "prebuild": "load every model once, so that what is built on the device is built",
     "check": "find what is wrong with a repository, parameters or pipelines",
     "replay": "run a bag through streams as fast as they can, and compare with a golden file",
@@ -37,8 +40,8 @@ def is_command(arguments: Sequence[str]) -> bool:
     return bool(arguments) and (arguments[0] in ("-h", "--help") or arguments[0][:1] != "-")
 
 
-def run_command(arguments: Sequence[str], make_server: Any, tune: Tune) -> int:
-    """The process's exit status; `make_server` and `tune` are main's, for whoever runs models."""
+def run_command(arguments: Sequence[str], application: Application) -> int:
+    """The process's exit status."""
     parser = make_parser()
     _complete(parser)
     given = parser.parse_args(arguments)
@@ -46,7 +49,7 @@ def run_command(arguments: Sequence[str], make_server: Any, tune: Tune) -> int:
     from triton_ros.core.errors import TritonError  # noqa: PLC0415 (not for help and completion)
 
     try:
-        status: int = module.run(given, make_server, tune)
+        status: int = module.run(given, application)
     except TritonError as error:
         print(f"triton_ros {given.command}: {error}", file=sys.stderr)
         return 1
@@ -77,6 +80,8 @@ def make_parser() -> argparse.ArgumentParser:
         added[name].add_argument("--timeout", type=float, default=600.0, help="seconds (600)")
     _repository(added["models"], "list this repository instead of a node's")
     _add_infer(added["infer"])
+    _repository(added["serve"], "the repository", needed=True)
+    add_serve(added["serve"])
     _repository(added["prebuild"], "the repository", needed=True)
     added["prebuild"].add_argument("model", nargs="*", help="models; all when none is named")
     _add_check(added["check"])

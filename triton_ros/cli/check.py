@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from triton_ros.cli.application import Application
 from triton_ros.core.control.model_repository import ModelRepository
 from triton_ros.core.errors import InvalidArgumentError, TritonError
 from triton_ros.core.server import InferenceServer
@@ -22,11 +23,11 @@ from triton_ros.ros.parameter_values import problems_of, read_values, streams_of
 from triton_ros.ros.stream_settings import StreamSettings
 
 
-def run(given: argparse.Namespace, make_server: Any, tune: Any) -> int:
+def run(given: argparse.Namespace, application: Application) -> int:
     """Prints every problem, one a line; 1 if there is any."""
     if not (given.model_repository or given.params_file or given.pipelines):
         raise InvalidArgumentError("give --model-repository, --params-file or --pipelines to check")
-    tune()
+    application.tune_process()
     problems: list[str] = []
     values, streams = _read(given, problems)
     good = 0
@@ -41,7 +42,7 @@ def run(given: argparse.Namespace, make_server: Any, tune: Any) -> int:
         problems += _unread(repository, names)
         problems += _unknown_models(streams.values(), names)
     elif names:
-        with make_server(folders) as server:
+        with application.make_server(folders) as server:
             bad = list(_unloadable(server, names))
             good = len(names) - len(bad)
             problems += [*bad, *_unusable(server, streams.values())]

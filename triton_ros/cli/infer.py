@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from triton_ros.cli.application import Application
 from triton_ros.cli.results import found_in, table
 from triton_ros.core.errors import InvalidArgumentError
 from triton_ros.core.request import InferenceRequest, Parameter
@@ -24,13 +25,13 @@ from triton_ros.vision.image import Image
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
-def run(given: argparse.Namespace, make_server: Any, tune: Any) -> int:
+def run(given: argparse.Namespace, application: Application) -> int:
     """Prints what was found in each frame; writes annotated copies where asked to."""
-    tune()
+    application.tune_process()
     if given.every < 1:
         raise InvalidArgumentError(f"--every is {given.every}; accepted: 1 or more")
     several = len(given.file) > 1
-    with make_server(given.model_repository) as server:
+    with application.make_server(given.model_repository) as server:
         server.load_model(given.model).result()
         _check_takes_images(server, given.model)
         for path in given.file:

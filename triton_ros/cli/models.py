@@ -7,15 +7,15 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
+from triton_ros.cli.application import Application
 from triton_ros.cli.results import table
 from triton_ros.core.control.model_repository import ModelRepository
 
 _COLUMNS = ("state", "version", "instances", "inferences", "pending", "compute_infer_ms")
 
 
-def run(given: argparse.Namespace, make_server: Any, tune: Any) -> int:
+def run(given: argparse.Namespace, application: Application) -> int:
     """Prints a table, or JSON."""
     if given.model_repository:
         return _on_disk(given.model_repository, given.json)

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
+from triton_ros.cli.application import Application
 from triton_ros.cli.results import table
 from triton_ros.core.errors import TritonError
 from triton_ros.core.server import InferenceServer
 
 
-def run(given: argparse.Namespace, make_server: Any, tune: Any) -> int:
+def run(given: argparse.Namespace, application: Application) -> int:
     """Loads one after the other, so that the memory of each can be told; 1 if one cannot be."""
-    tune()
+    application.tune_process()
     rows, failed = [], False
-    with make_server(given.model_repository) as server:
+    with application.make_server(given.model_repository) as server:
         for name in given.model or server.repository.names():
             print(f"loading {name} ...", file=sys.stderr)
             try:

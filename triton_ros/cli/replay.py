@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+from triton_ros.cli.application import Application
 from triton_ros.cli.bag_files import IMAGES, BagReader, BagWriter
 from triton_ros.cli.check import repositories_of
 from triton_ros.cli.golden import Answer, Tolerance, differences, golden_line, read_golden
@@ -41,11 +42,11 @@ PATIENT: dict[str, Any] = {"policy": "block", "deadline_ms": 0.0, "max_age_ms": 
 """What a stream has otherwise than on the robot: nobody is in a hurry."""
 
 
-def run(given: argparse.Namespace, make_server: Any, tune: Any) -> int:
+def run(given: argparse.Namespace, application: Application) -> int:
     """1 if the answers are not the golden ones, or a frame was lost to an error."""
     if given.copy_input and not given.output:
         raise InvalidArgumentError("--copy-input needs --output")
-    tune()
+    application.tune_process()
     values, streams = _streams(given)
     golden = read_golden(given.golden) if given.golden else None
     with ExitStack() as stack:
@@ -53,7 +54,7 @@ def run(given: argparse.Namespace, make_server: Any, tune: Any) -> int:
         stack.callback(bag.close)
         _check_topics(bag, streams)
         folders = given.model_repository or repositories_of(values)
-        server = stack.enter_context(make_server(folders))
+        server = stack.enter_context(application.make_server(folders))
         _load(server, streams)
         writer = None
         if given.output:

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
+from triton_ros.cli.application import Application
 from triton_ros.cli.node_client import connected
 from triton_ros.cli.results import table
 
 _COLUMNS = ("model", "topic", "received_hz", "answered_hz", "latency_p50_ms", "latency_p95_ms")
 
 
-def run(given: argparse.Namespace, make_server: Any, tune: Any) -> int:
+def run(given: argparse.Namespace, application: Application) -> int:
     """Prints a table, or JSON."""
     with connected(given) as client:
         statuses = client.statuses()

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
+from triton_ros.cli.application import Application
 from triton_ros.cli.service_call import call
 
 
-def run(given: argparse.Namespace, make_server: Any, tune: Any) -> int:
+def run(given: argparse.Namespace, application: Application) -> int:
     """The node's answer; 1 for a refusal."""
     return call(given, "unload")

@@ -59,15 +59,21 @@ def _text(value: object) -> str:
 
 
 def node_status(
-    node: str, state: str, problem: str, refused: Mapping[str, str]
+    node: str,
+    state: str,
+    problem: str,
+    refused: Mapping[str, str],
+    addresses: Mapping[str, str],
 ) -> DiagnosticStatus:
-    """The node itself: why the last transition failed, and which models have no services."""
+    """The node itself: why the last transition failed, which models have no services, and where
+    clients of the network find it.
+    """
     message = problem or "; ".join(
         f"model '{model}' has no services: same name as '{owner}'"
         for model, owner in refused.items()
     )
     level = ERROR if problem else WARN if message else OK
-    values = {"state": state, "refused_names": len(refused)}
+    values = {"state": state, "refused_names": len(refused), **addresses}
     return status(f"{node}: node", level, message or state, values)
 
 

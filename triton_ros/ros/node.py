@@ -31,40 +31,26 @@ from triton_ros.ros.interrupt import Interrupt
 from triton_ros.ros.live_parameters import LiveParameters
 from triton_ros.ros.log_bridge import bridged
 from triton_ros.ros.model_services import ModelServices
+from triton_ros.ros.network import Network, StartFrontends
 from triton_ros.ros.parameters import with_types
 from triton_ros.ros.streams import Streams
+from triton_ros.ros.transitions import FAILED, FAILURES, STATES
 
 MakeServer = Callable[[Sequence[Path], ServerOptions], InferenceServer]
-STATES = {
-    "configure": "inactive",
-    "activate": "active",
-    "deactivate": "inactive",
-    "cleanup": "unconfigured",
-    "shutdown": "finalized",
-    "error": "unconfigured",
-}
-"""Where each transition leads, for /diagnostics."""
-_FAILURE = TransitionCallbackReturn.FAILURE
-FAILURES = {
-    "cleanup": (TransitionCallbackReturn.ERROR, "inactive"),
-    "shutdown": (_FAILURE, "finalized"),
-    "error": (_FAILURE, "finalized"),
-}
-"""What a failure is answered as and where it leads; others: FAILURE, and the state stays.
-
-After a cleanup that failed nothing is left that could be activated: ERROR leads through on_error to
-unconfigured.
-"""
 
 
 class TritonNode(LifecycleNode):
     """Hosts one inference server; `make_server` builds it for the given repositories and options.
 
-    `interrupt` ends the wait for models in configure.
+    `start_frontends` opens the network servers; `interrupt` ends the wait for models in configure.
     """
 
     def __init__(
-        self, make_server: MakeServer, interrupt: Interrupt | None = None, **node_arguments: Any
+        self,
+        make_server: MakeServer,
+        start_frontends: StartFrontends = lambda *_: None,
+        interrupt: Interrupt | None = None,
+        **node_arguments: Any,
     ) -> None:
         super().__init__(
             "triton_ros",
@@ -73,6 +59,7 @@ class TritonNode(LifecycleNode):
             **node_arguments,
         )
         self._make_server = make_server
+        self._network = Network(start_frontends, self.get_logger())
         self._interrupt = interrupt or Interrupt()
         self._acquired = ExitStack()
         self._server: InferenceServer | None = None
@@ -119,7 +106,7 @@ class TritonNode(LifecycleNode):
             work()
         except Exception as error:  # rclpy would swallow it; see above
             self._tell(name, error)
-            result, self._state = FAILURES.get(name, (_FAILURE, self._state))
+            result, self._state = FAILURES.get(name, (FAILED, self._state))
             undo()
         else:
             if name != "error":  # what led there stays to be read
@@ -149,6 +136,9 @@ class TritonNode(LifecycleNode):
         self._acquired.callback(self._model_services.destroy)
         self._acquired.callback(self._streams.stop)
         self._acquired.callback(self._bond.stop)
+        self._acquired.enter_context(
+            self._network.opened(server, settings.frontends, self._streams.figures)
+        )
         self._reporter.set_period(settings.diagnostics_period_s)
         loads = startup.start_loading(server, self.get_logger(), self._streams.announce)
         startup.wait(loads, settings.configure_wait_s, self.get_logger(), self._interrupt)
@@ -193,4 +183,6 @@ class TritonNode(LifecycleNode):
             refused = self._model_services.refused
         if self._streams is not None:
             statuses += self._streams.statuses(name, self._state == "active")
-        return [diagnostics.node_status(name, self._state, problem, refused), *statuses]
+        addresses = self._network.addresses
+        node = diagnostics.node_status(name, self._state, problem, refused, addresses)
+        return [node, *statuses]

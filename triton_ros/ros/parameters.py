@@ -11,7 +11,7 @@ of a stream are live, and streams come and go (see `live_parameters`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from rclpy.parameter import Parameter
 
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.server_options import ServerOptions
+from triton_ros.ros.frontend_parameters import FRONTEND_SPECS, frontend_values
 from triton_ros.ros.parameter_spec import Spec, entries
 from triton_ros.ros.pipelines_file import read_pipelines
 from triton_ros.ros.qos import check_override, overridden_topic
@@ -53,6 +54,7 @@ NODE_SPECS = (
         high=3600.0,
     ),
     *SERVER_SPECS,
+    *FRONTEND_SPECS,
 )
 _NODE = {spec.name: spec for spec in NODE_SPECS}
 # What every ROS 2 node or launch file may set besides.
@@ -70,6 +72,8 @@ class NodeSettings:
     autostart: bool
     options: ServerOptions
     """Without `load_model`."""
+    frontends: Mapping[str, Any] = field(default_factory=dict)
+    """The network servers' options, by name."""
 
 
 def find_spec(name: str) -> Spec | None:
@@ -180,6 +184,7 @@ def read_node(node: Node) -> NodeSettings:
         values["diagnostics_period_s"],
         values["autostart"],
         options,
+        frontend_values(values),
     )
 
 

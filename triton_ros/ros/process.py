@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from triton_ros.ros.interrupt import Interrupt
+from triton_ros.ros.network import StartFrontends
 from triton_ros.ros.node import MakeServer, TritonNode
 
 RCLError = rclpy_implementation.RCLError
@@ -27,13 +28,15 @@ THREADS_END_S = 0.5
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run_node(make_server: MakeServer, arguments: Sequence[str]) -> int:
+def run_node(
+    make_server: MakeServer, start_frontends: StartFrontends, arguments: Sequence[str]
+) -> int:
     """Run the node until a signal; the process's exit status."""
     interrupt = _interrupt_at_signals()
     if problem := _init_ros(arguments):
         print(f"triton_ros: {problem}", file=sys.stderr)
         return 1
-    node = TritonNode(make_server, interrupt)
+    node = TritonNode(make_server, start_frontends, interrupt)
     executor = _make_executor()
     executor.add_node(node)
     try:

@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
 
 from triton_ros.core.server import InferenceServer
+from triton_ros.core.telemetry.stream_figures import StreamFigures
 from triton_ros.ros import diagnostics
 from triton_ros.ros.annotator import Annotator
 from triton_ros.ros.guarded_publisher import Gate
@@ -123,6 +124,10 @@ class Streams:
         for stream in list(self._by_name.values()):
             if stream.settings.model == model:
                 stream.announce()
+
+    def figures(self) -> list[StreamFigures]:
+        """Of every stream.  Any thread."""
+        return [s.statistics.figures(name) for name, s in list(self._by_name.items())]
 
     def statuses(self, node: str, active: bool) -> list[DiagnosticStatus]:
         """For /diagnostics; follows which models answer, too."""
