@@ -33,7 +33,7 @@ def test_the_in_process_example(
 ) -> None:
     write_repository(tmp_path / "models", {"add_sub": Toy(onnx_add_sub())})
     monkeypatch.chdir(tmp_path)
-    exec(block("python", "from pathlib import Path"), {})
+    exec(block("python", "import numpy as np"), {})
     assert capsys.readouterr().out.split() == ["[[2.", *["2."] * 14, "2.]]"]
 
 
