@@ -20,6 +20,7 @@ import triton_ros
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ET.parse(ROOT / "package.xml").getroot()
 ROSDEP_KEYS = {
+    "aiohttp": "python3-aiohttp",
     "argcomplete": "python3-argcomplete",
     "cv2": "python3-opencv",
     "google": "python3-protobuf",
@@ -30,6 +31,7 @@ ROSDEP_KEYS = {
 """Imported name -> rosdep key, where they differ."""
 WITHOUT_KEY = {"tritonclient", "onnxruntime", "ai_edge_litert", "tensorrt", "pycuda", "cuda"}
 WITHOUT_KEY |= {"norfair", "rosbags", "openvino", "tensorflow", "torch", "grpc"}
+WITHOUT_KEY |= {"prometheus_client"}
 """Declared as setup.py's extras, because rosdep has no key for them."""
 OPTIONAL = {"bond"}
 """Used where it is installed: it comes with Nav2."""

@@ -296,6 +296,10 @@ class InferenceServer:
         """Every model on disk with the state of its versions."""
         return self._lifecycle.index()
 
+    def ready_versions(self, name: str) -> tuple[int, ...]:
+        """The versions of a model that serve, ascending."""
+        return self._lifecycle.serving_versions(name)
+
     def model_ready(self, name: str, version: int = -1) -> bool:
         """Whether requests for a model are answered now."""
         return self._lifecycle.ready(name, version)

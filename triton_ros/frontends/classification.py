@@ -24,9 +24,10 @@ def classify(
     than there are classes.  Raises `InvalidArgumentError`.
     """
     datatype = datatype_of(array.dtype)
-    if datatype == "BYTES":
+    if datatype in ("BYTES", "BOOL", "FP16"):
         raise InvalidArgumentError(
-            f"class result not available for output '{name}' due to unsupported type 'BYTES'"
+            f"class result not available for output due to unsupported type '{datatype}':"
+            f" output '{name}'"
         )
     if array.size > MAX_ELEMENTS:
         raise InvalidArgumentError(
@@ -43,7 +44,7 @@ def classify(
 
 
 def _highest(line: Array, k: int) -> Array:
-    keys = line.astype(np.uint8) if line.dtype.kind == "b" else line
+    keys = line
     if keys.dtype.kind == "f":  # NaN last, whatever numpy thinks of it
         keys = np.where(np.isnan(keys), -np.inf, keys)
     # stable from the other end: of equal elements the first one comes first

@@ -26,8 +26,10 @@ from triton_ros.core.server import InferenceServer
 from triton_ros.core.telemetry.trace_settings import SettingValue
 from triton_ros.core.tensor import TensorSpec
 from triton_ros.frontends.inference import Inference, parse_version
+from triton_ros.frontends.limits import RateLimit
+from triton_ros.frontends.log_settings import LogSettings
 from triton_ros.frontends.options import FrontendOptions
-from triton_ros.frontends.shared_memory import Regions
+from triton_ros.frontends.shared_memory import CUDA, OpenCuda, Regions, no_cuda
 
 EXTENSIONS = (
     "classification",
@@ -49,28 +51,35 @@ EXTENSIONS = (
 class DataPlane:
     """One server as its clients see it; `version` is this package's."""
 
-    def __init__(self, server: InferenceServer, options: FrontendOptions, version: str) -> None:
+    def __init__(
+        self,
+        server: InferenceServer,
+        options: FrontendOptions,
+        version: str,
+        open_cuda: OpenCuda = no_cuda,
+    ) -> None:
         self.options = options
-        self.regions = Regions(options.allow_client_shm)
+        self.regions = Regions(options.allow_client_shm, open_cuda)
+        self.rate = RateLimit(options.max_request_rate)
         self.inference = Inference(server, self.regions, options.max_in_flight)
-        self._server = server
+        self.server = server
         self._version = version
-        self._stopping = False
+        self._logs = LogSettings()
 
     def stop(self) -> None:
-        """No longer ready; what is under way goes on."""
-        self._stopping = True
+        """No longer ready, and no new inference; what is under way goes on."""
+        self.inference.stop()
 
     def close(self) -> None:
-        """Let go of what clients registered."""
+        """Let go of what clients registered and set."""
         self.regions.close()
+        self._logs.close()
 
     # health ----------------------------------------------------------------------------------
 
     def live(self) -> bool:
         """Whether the server answers; raises `UnavailableError` while it exits."""
-        if self._stopping:
-            raise UnavailableError("Server exiting")
+        self.inference.check_open()
         return True
 
     def ready(self) -> bool:
@@ -79,17 +88,17 @@ class DataPlane:
         bad = (ModelState.LOADING, ModelState.UNKNOWN)
         return not any(
             entry.state in bad or (entry.state is ModelState.UNAVAILABLE and entry.reason)
-            for entry in self._server.repository_index()
+            for entry in self.server.repository_index()
             if entry.version is not None and entry.reason != "unloaded"
         )
 
     def model_ready(self, name: str, version: str = "") -> bool:
         """Whether a model answers; raises `NotFoundError` for an unknown one."""
         number = parse_version(version)
-        if self._server.model_ready(name, number):
+        if self.server.model_ready(name, number):
             return True
         try:
-            self._server.configuration(name, number)
+            self.server.configuration(name, number)
         except UnavailableError:
             return False
         return False
@@ -102,16 +111,11 @@ class DataPlane:
 
     def model_metadata(self, name: str, version: str = "") -> dict[str, Any]:
         """The tensors of a model, with the batch dim."""
-        config = self._server.configuration(name, parse_version(version))
+        config = self.server.configuration(name, parse_version(version))
         batched = config.max_batch_size > 0
-        ready = [
-            str(entry.version)
-            for entry in self._server.repository_index()
-            if entry.name == name and entry.state is ModelState.READY
-        ]
         return {
             "name": name,
-            "versions": ready,
+            "versions": [str(number) for number in self.server.ready_versions(name)],
             "platform": config.platform or config.backend,
             "inputs": [_tensor(i.spec, batched) for i in config.input],
             "outputs": [_tensor(o.spec, batched) for o in config.output],
@@ -119,12 +123,12 @@ class DataPlane:
 
     def model_config(self, name: str, version: str = "") -> dict[str, Any]:
         """The completed configuration, as Triton's JSON."""
-        found: dict[str, Any] = json.loads(self._server.model_config(name, parse_version(version)))
+        found: dict[str, Any] = json.loads(self.server.model_config(name, parse_version(version)))
         return found
 
     def configuration(self, name: str, version: str = "") -> ModelConfig:
         """The completed configuration, as a value."""
-        return self._server.configuration(name, parse_version(version))
+        return self.server.configuration(name, parse_version(version))
 
     def statistics(self, name: str = "", version: str = "") -> dict[str, Any]:
         """Of one model (all its ready versions if none is named) or of all."""
@@ -133,16 +137,16 @@ class DataPlane:
         else:
             wanted = [
                 (entry.name, entry.version)
-                for entry in self._server.repository_index()
+                for entry in self.server.repository_index()
                 if entry.state is ModelState.READY and entry.version is not None
                 if not name or entry.name == name
             ]
             if name and not wanted:
-                self._server.configuration(name)  # raises why there is nothing
+                self.server.configuration(name)  # raises why there is nothing
         rows = []
         for each, number in wanted:
             try:
-                described = self._server.describe(each, number)
+                described = self.server.describe(each, number)
             except TritonError:
                 if name:
                     raise
@@ -154,10 +158,9 @@ class DataPlane:
 
     def repository_index(self, ready: bool = False, repository: str = "") -> list[dict[str, Any]]:
         """One entry a version; of a model that was never asked for only the name."""
-        if repository:
-            raise UnsupportedError("'repository_name' specification is not supported")
+        self.check_repository(repository)
         rows = []
-        for entry in self._server.repository_index():
+        for entry in self.server.repository_index():
             if ready and entry.state is not ModelState.READY:
                 continue
             row: dict[str, Any] = {"name": entry.name}
@@ -176,17 +179,22 @@ class DataPlane:
         """Load or reload a model; raises where it may not be asked for."""
         self._check_control()
         check_model_name(name)
-        return self._server.load_model(name, config, files)
+        return self.server.load_model(name, config, files)
 
     def unload(self, name: str, dependents: bool = False) -> Future[None]:
         """Unload a model; as in Triton, an unknown one is no error."""
         self._check_control()
         try:
-            return self._server.unload_model(name, dependents)
+            return self.server.unload_model(name, dependents)
         except NotFoundError:
             done: Future[None] = Future()
             done.set_result(None)
             return done
+
+    def check_repository(self, name: str) -> None:
+        """Raise `UnsupportedError` for a request that names a repository."""
+        if name:
+            raise UnsupportedError("'repository_name' specification is not supported")
 
     def _check_control(self) -> None:
         if not self.options.allow_model_control:
@@ -194,25 +202,47 @@ class DataPlane:
                 "model control is not allowed over the network: allow_model_control is false"
             )
 
+    # shared memory ---------------------------------------------------------------------------
+
+    def memory_status(self, kind: str, name: str = "") -> list[dict[str, Any]]:
+        """The registered regions of a kind, or one of them."""
+        return [
+            {"name": r.name, "device_id": r.device_id, "byte_size": r.byte_size}
+            if r.kind == CUDA
+            else {"name": r.name, "key": r.key, "offset": r.offset, "byte_size": r.byte_size}
+            for r in self.regions.status(kind, name)
+        ]
+
+    # logs ------------------------------------------------------------------------------------
+
+    def log_settings(self) -> dict[str, Any]:
+        """What is logged."""
+        return self._logs.as_json()
+
+    def update_log_settings(self, values: Mapping[str, object]) -> dict[str, Any]:
+        """Change some; where logs go is not for the network to say."""
+        self._logs.update(values)
+        return self._logs.as_json()
+
     # trace -----------------------------------------------------------------------------------
 
     def trace_settings(self, model: str = "") -> dict[str, Any]:
         """Those of a model, or the global ones."""
         if model:
-            self._server.configuration(model)
-        return self._server.tracer.settings(model).as_json()
+            self.server.configuration(model)
+        return self.server.tracer.settings(model).as_json()
 
     def update_trace_settings(
         self, values: Mapping[str, SettingValue], model: str = ""
     ) -> dict[str, Any]:
         """Change some; where traces go is not for the network to say."""
         if model:
-            self._server.configuration(model)
+            self.server.configuration(model)
         if "trace_file" in values:
             raise UnsupportedError(
                 "trace file location can not be updated through network protocol"
             )
-        return self._server.tracer.update(values, model).as_json()
+        return self.server.tracer.update(values, model).as_json()
 
 
 def check_model_name(name: str) -> None:

@@ -64,7 +64,7 @@ class InferCall:
     outputs: list[WantedOutput] = field(default_factory=list)
     """Empty for all of them."""
     parameters: dict[str, Parameter] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, Parameter] = field(default_factory=dict)
     """The forwarded ones: the model sees them as parameters."""
 
 
@@ -77,6 +77,11 @@ class AnswerOutput:
     shape: tuple[int, ...]
     data: Array | RegionSlice
     binary: bool = False
+
+    @property
+    def array_size(self) -> int:
+        """Elements that are here."""
+        return 0 if isinstance(self.data, RegionSlice) else self.data.size
 
 
 @dataclass(slots=True)

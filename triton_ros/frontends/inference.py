@@ -67,6 +67,16 @@ class Inference:
         self._max_in_flight = max_in_flight
         self._idle = threading.Condition()
         self._in_flight = 0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Refuse what comes from now on."""
+        self._stopped = True
+
+    def check_open(self) -> None:
+        """Raise `UnavailableError` after `stop`."""
+        if self._stopped:
+            raise UnavailableError("Server exiting")
 
     def submit(
         self,
@@ -109,6 +119,7 @@ class Inference:
         return self._in_flight
 
     def _enter(self) -> None:
+        self.check_open()
         with self._idle:
             if self._in_flight >= self._max_in_flight:
                 raise UnavailableError(
@@ -231,12 +242,17 @@ class Inference:
 
 def parse_version(text: str) -> int:
     """The version of an address: -1 for none; raises `InvalidArgumentError`."""
-    if text in ("", "-1"):
+    if not text:
         return -1
-    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
         raise InvalidArgumentError(
-            f"failed to get model version from specified version string '{text}',"
-            " version should be an integral value > 0"
+            f"failed to get model version from specified version string '{text[:100]}' (details:"
+            " stol), version should be an integral value > 0"
+        )
+    if text.startswith("-"):
+        raise InvalidArgumentError(
+            f"invalid model version specified '{text}' , version should be an integral value > 0"
         )
     return int(text)
 

@@ -47,7 +47,7 @@ class FrontendOptions:
     http_idle_timeout_secs: float = 75.0
     """Ours: how long a connection may stay without a request."""
     http_header_forward_pattern: str = ""
-    """Headers whose whole name matches (in any case) become parameters of the request."""
+    """Headers in whose names this is found (in any case) become parameters of the request."""
     http_restricted_api: tuple[str, ...] = ()
     """``<api>[,<api>]:<header>=<value>``; a value ``$NAME`` is that environment variable's."""
     allow_grpc: bool = False

@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from triton_ros.core.errors import InvalidArgumentError
 from triton_ros.core.request import Parameter
+
+RESERVED = (
+    *("sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "headers"),
+    "binary_data_output",
+)
 
 _UINT64 = 1 << 64
 
@@ -52,6 +58,26 @@ def split_parameters(given: Mapping[str, Parameter]) -> CallParameters:
             )
         else:
             found.free[name] = value
+    return found
+
+
+def forwarded_headers(
+    pattern: re.Pattern[str] | None, headers: Iterable[tuple[str, str]]
+) -> dict[str, Parameter]:
+    """The headers in whose names the pattern is found, as parameters.
+
+    Raises `InvalidArgumentError` for one whose name is the protocol's own.
+    """
+    if pattern is None:
+        return {}
+    found: dict[str, Parameter] = {}
+    for name, value in headers:
+        if pattern.search(name):
+            if name in RESERVED or name.startswith("triton_"):
+                raise InvalidArgumentError(
+                    f"Header '{name}' is reserved for Triton usage and cannot be forwarded."
+                )
+            found[name] = value
     return found
 
 

@@ -20,6 +20,8 @@ from triton_ros.core.errors import ConfigError
 GetHeader = Callable[[str], "str | None"]
 """A header's value by its name in lower case."""
 
+BEARER_HEADER = "authorization"
+
 
 class Api(Enum):
     """Triton's groups of the API."""
@@ -82,3 +84,25 @@ def _expanded(option: str, value: str) -> str:
     if not secret:
         raise ConfigError(f"{option}: the environment variable '{name}' is not set, or empty")
     return before + secret
+
+
+class Restrictions:
+    """The restricted APIs of one protocol.
+
+    `prefix` is what the protocol puts before the headers' names; ``authorization`` has none.
+    """
+
+    def __init__(self, option: str, entries: Sequence[str], prefix: str = "") -> None:
+        self._keys = {
+            api: Key(_prefixed(prefix, key.header), key.value)
+            for api, key in parse_restrictions(option, entries).items()
+        }
+
+    def missing(self, api: Api, header: GetHeader) -> str:
+        """The header that a request for an API lacks, or has wrong; "" if it may pass."""
+        key = self._keys.get(api)
+        return "" if key is None or key.fits(header(key.header)) else key.header
+
+
+def _prefixed(prefix: str, header: str) -> str:
+    return header if header == BEARER_HEADER else prefix + header

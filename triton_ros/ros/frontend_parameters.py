@@ -42,7 +42,7 @@ FRONTEND_SPECS = (
     Spec(
         "http_header_forward_pattern",
         "",
-        "headers whose whole name matches become parameters of the request; empty: none",
+        "regular expression: headers it is found in become parameters; empty: none",
     ),
     Spec(
         "http_restricted_api",

@@ -159,6 +159,10 @@ class ModelLifecycle:
         """Whether a version serves, -1 for any (of an ensemble: and all its steps' models)."""
         return self._leases.ready(name, version)
 
+    def serving_versions(self, name: str) -> tuple[int, ...]:
+        """Ascending."""
+        return tuple(sorted(self._leases.versions(name)))
+
     def progress(self, name: str) -> LoadProgress:
         """How far the load of a model is."""
         return self._progress.of(name)
