@@ -70,6 +70,7 @@ EXTRA = {
     "core/config/config_pbtxt.py": ("google.protobuf", "tritonclient.grpc.model_config_pb2"),
     "core/config/config_json.py": ("google.protobuf",),
     "backends/kserve/grpc_transport.py": ("grpc",),
+    "frontends/grpc/frontend.py": ("tritonclient.grpc.service_pb2",),
     "vision/tracking.py": ("norfair",),
     "ros/bond.py": ("bond",),
 }

@@ -24,6 +24,18 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 MAX_DIMS = 32
 """What numpy 1 can have."""
 
+TYPED_CONTENTS = {
+    "BOOL": "bool_contents",
+    **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
+    "INT64": "int64_contents",
+    **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+"""Where gRPC's messages have a datatype's single values; FP16 has none."""
+
 _LENGTH = struct.Struct("<I")
 
 

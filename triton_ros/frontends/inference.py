@@ -91,22 +91,30 @@ class Inference:
         the last one (which may have no outputs).  Without, such a model is an `UnsupportedError`.
         """
         try:
-            self._enter()
+            running, request = self._begin(call, cancellation)
         except TritonError as error:
             answered(error)
             return
-        held = ExitStack()
-        held.callback(self._leave)
-        try:
+        if on_answer is not None:
+            request.on_response = self._forwarding(running, on_answer, cancellation)
+        self._server.submit(request, self._finishing(running, answered))
+
+    def run(self, call: InferCall, cancellation: Cancellation) -> InferAnswer:
+        """The answer to a call, from this thread if an instance is idle.  Raises `TritonError`."""
+        running, request = self._begin(call, cancellation)
+        with running.held:
+            return self._answer(running, self._server.infer(request))
+
+    def _begin(
+        self, call: InferCall, cancellation: Cancellation
+    ) -> tuple[_Running, InferenceRequest]:
+        self._enter()
+        with ExitStack() as held:
+            held.callback(self._leave)
             running = _Running(call, split_parameters(call.parameters), held)
             request = self._request(running, cancellation)
-            if on_answer is not None:
-                request.on_response = self._forwarding(running, on_answer, cancellation)
-        except TritonError as error:
-            held.close()
-            answered(error)
-            return
-        self._server.submit(request, self._finishing(running, answered))
+            running.held = held.pop_all()
+        return running, request
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Until nothing is under way; False if that takes longer."""

@@ -14,6 +14,7 @@ from functools import partial
 from importlib import import_module
 from typing import Protocol, TypeAlias
 
+from triton_ros.core.errors import missing_package
 from triton_ros.core.server import InferenceServer
 from triton_ros.core.telemetry.stream_figures import StreamFigures
 from triton_ros.frontends.data_plane import DataPlane
@@ -83,7 +84,10 @@ class Frontends:
     def _start(self, protocol: str) -> Frontend:
         module, name = _MAKERS[protocol]
         more = (self._streams,) if protocol == "metrics" else ()
-        make = getattr(import_module(module), name)
+        try:
+            make = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise missing_package(f"allow_{protocol}", str(error.name)) from error
         frontend: Frontend = make(self._plane, self._options, *more)
         frontend.start()
         host = getattr(self._options, f"{protocol}_address")

@@ -20,17 +20,7 @@ from triton_ros.backends.kserve.tensor_bytes import fitted, from_bytes, spec, to
 from triton_ros.core.errors import InternalError, InvalidArgumentError
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array
-
-_CONTENTS = {
-    "BOOL": "bool_contents",
-    **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
-    "INT64": "int64_contents",
-    **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
-    "UINT64": "uint64_contents",
-    "FP32": "fp32_contents",
-    "FP64": "fp64_contents",
-    "BYTES": "bytes_contents",
-}
+from triton_ros.core.tensor_bytes import TYPED_CONTENTS
 
 
 def infer_request(messages: Any, model: str, version: str, request: RemoteRequest) -> Any:
@@ -91,9 +81,9 @@ def answer(message: Any) -> RemoteAnswer:
 
 
 def _from_contents(output: Any) -> Array:
-    if output.datatype not in _CONTENTS:
+    if output.datatype not in TYPED_CONTENTS:
         raise InternalError(f"output '{output.name}' {output.datatype} is not in raw contents")
-    values = getattr(output.contents, _CONTENTS[output.datatype])
+    values = getattr(output.contents, TYPED_CONTENTS[output.datatype])
     return fitted(output.name, output.datatype, output.shape, list(values))
 
 

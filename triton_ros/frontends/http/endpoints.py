@@ -21,6 +21,7 @@ from aiohttp import web
 from triton_ros.core.errors import InternalError, TritonError
 from triton_ros.core.request import Cancellation
 from triton_ros.core.tensor_bytes import Buffer
+from triton_ros.frontends.backlog import Backlog
 from triton_ros.frontends.control_json import ENDPOINTS, Asked, NotReadyError
 from triton_ros.frontends.data_plane import DataPlane
 from triton_ros.frontends.error_mapping import http_status
@@ -52,8 +53,6 @@ _INLINE = {"live", "model_ready", "server_metadata"}
 _LARGE = 1 << 16
 """Bytes of JSON or of a packed body that are worth a thread."""
 _DECOUPLED = "HTTP end point doesn't support models with decoupled transaction policy"
-MAX_QUEUED = 1024
-"""Answers of one stream that a client may be behind."""
 
 
 class Refused(Exception):
@@ -251,20 +250,19 @@ class Endpoints:
         """A call's answers as they come, without the empty one that says that it was the last."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[InferAnswer | TritonError] = asyncio.Queue()
-        token = Cancellation()
-
-        def put(found: InferAnswer | TritonError) -> None:
-            if queue.qsize() >= MAX_QUEUED and not token.cancelled:
-                token.cancel()
-            queue.put_nowait(found)
+        token, backlog = Cancellation(), Backlog()
 
         def arrived(found: InferAnswer | TritonError) -> None:
-            _in_loop(loop, put, found)
+            if not backlog.added(found) and not token.cancelled:
+                found = Backlog.refusal()
+                token.cancel()
+            _in_loop(loop, queue.put_nowait, found)
 
         self._plane.inference.submit(call, token, arrived, arrived)
         try:
             while True:
                 found = await queue.get()
+                backlog.sent(found)
                 if isinstance(found, TritonError):
                     raise found
                 if found.outputs or not found.final:
