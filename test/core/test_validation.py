@@ -106,7 +106,9 @@ def test_missing_inputs_are_named() -> None:
 
 
 def test_batch_sizes_must_agree() -> None:
-    with pytest.raises(InvalidArgumentError, match=r"batch sizes for model 'm' differ: \[2, 3\]"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"batch size does not match other inputs for 'm'"
+    ):
         check_inputs(ask(x=zeros(2, 1, 4), z=zeros(3, 1, dtype=np.int32)), config(8, SECOND))
 
 
@@ -131,7 +133,7 @@ def test_any_number_of_elements(max_batch_size: int, count: int) -> None:
         ({"x": zeros(3, 2, 5)}, "Expected [-1,-1,4], got [3,2,5]"),
         ({"x": zeros()}, "got []"),
         ({"x": zeros(3, 2, 4, dtype=np.int8)}, "data-type is 'INT8'"),
-        ({"x": zeros(3, 2, 4), "z": zeros(2, 1, dtype=np.int32)}, "differ: [2, 3]"),
+        ({"x": zeros(3, 2, 4), "z": zeros(2, 1, dtype=np.int32)}, "batch size does not match"),
         ({"x": zeros(3, 2, 4)}, "missing required input(s) ['z']"),
     ],
 )
@@ -236,7 +238,7 @@ def test_a_checker_serves_many_requests() -> None:
     assert checker.rows(ask(x=zeros(3, 1, 4))) == 3
     assert checker.rows(ask(x=zeros(3, 1, 4, dtype=">f4"))) == 3, "any byte order"
     assert checker.elements(ask(x=zeros(30, 1, 4))) == 30
-    with pytest.raises(InvalidArgumentError, match="differ"):
+    with pytest.raises(InvalidArgumentError, match="batch size does not match"):
         checker.rows(ask(x=zeros(2, 1, 4), o=zeros(3, 1, dtype=np.int32)))
     assert InputChecker(ModelConfig("m", max_batch_size=4)).rows(ask()) == 1
 

@@ -84,9 +84,10 @@ def from_bytes(what: str, datatype: str, shape: Sequence[int], data: Buffer) -> 
     if datatype == "BYTES":
         return _elements(what, count, memoryview(data)).reshape(tuple(shape))
     if len(data) != count * dtype.itemsize:
+        side, expected = what.partition(" ")[0], count * dtype.itemsize
         raise InvalidArgumentError(
-            f"{what} {datatype} {list(shape)} must have {count * dtype.itemsize} bytes,"
-            f" got {len(data)}"
+            f"{side} byte size mismatch for {what}. Expected {expected}, got {len(data)}"
+            f" ({datatype} {list(shape)})"
         )
     found = np.frombuffer(data, dtype.newbyteorder("<")) if count else np.empty(0, dtype)
     if found.dtype != dtype or not found.flags.aligned:
@@ -151,17 +152,26 @@ def _objects(values: Sequence[object]) -> Array:
 def _elements(what: str, count: int, data: memoryview) -> Array:
     found: list[bytes] = []
     at = 0
-    while at + _LENGTH.size <= len(data) and len(found) < count:
+    while at < len(data):
+        left = len(data) - at - _LENGTH.size
+        if left < 0:
+            raise InvalidArgumentError(
+                f"incomplete string length indicator for inference {what}, expecting"
+                f" {_LENGTH.size} bytes but only {len(data) - at} bytes available"
+            )
         (length,) = _LENGTH.unpack_from(data, at)
+        if length > left:
+            raise InvalidArgumentError(
+                f"incomplete string data for inference {what}, expecting string of length"
+                f" {length} but only {left} bytes available"
+            )
         at += _LENGTH.size
-        if at + length > len(data):
-            break
         found.append(bytes(data[at : at + length]))
         at += length
-    if at != len(data) or len(found) != count:
+    if len(found) != count:
         raise InvalidArgumentError(
-            f"{what} BYTES must be {count} elements, each with its length in front;"
-            f" its {len(data)} bytes are not"
+            f"unexpected number of string elements {len(found)} for inference {what}, expecting"
+            f" {count}"
         )
     out = np.empty(count, np.object_)
     out[:] = found

@@ -111,15 +111,18 @@ def check_wanted(request: InferenceRequest, model: str, known: Sequence[str]) ->
 def _rows(inputs: Tensors, config: ModelConfig, batched: bool) -> int:
     _check_names(config.name, inputs, config.input)
     sizes = {
-        _check_tensor(config, expected, inputs[expected.spec.name], batched)
+        expected.spec.name: _check_tensor(config, expected, inputs[expected.spec.name], batched)
         for expected in config.input
         if expected.spec.name in inputs
     }
-    if len(sizes) > 1:
-        raise InvalidArgumentError(
-            f"input batch sizes for model '{config.name}' differ: {sorted(sizes)}"
-        )
-    return sizes.pop() if sizes else 1
+    first = next(iter(sizes.values()), 1)
+    for name, size in sizes.items():
+        if size != first:
+            raise InvalidArgumentError(
+                f"input '{name}' batch size does not match other inputs for '{config.name}':"
+                f" {size}, not {first}"
+            )
+    return first
 
 
 def _check_names(model: str, inputs: Tensors, expected: Sequence[InputConfig]) -> None:

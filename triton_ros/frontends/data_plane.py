@@ -16,6 +16,7 @@ from typing import Any
 from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.control.model_state import ModelState
 from triton_ros.core.errors import (
+    InternalError,
     InvalidArgumentError,
     NotFoundError,
     TritonError,
@@ -142,14 +143,16 @@ class DataPlane:
                 if not name or entry.name == name
             ]
             if name and not wanted:
-                self.server.configuration(name)  # raises why there is nothing
+                raise InvalidArgumentError(f"requested model '{name}' is not available")
         rows = []
         for each, number in wanted:
             try:
                 described = self.server.describe(each, number)
-            except TritonError:
-                if name:
-                    raise
+            except TritonError as error:
+                if version:
+                    raise InvalidArgumentError(
+                        f"requested model version is not available for model '{each}'"
+                    ) from error
                 continue  # unloaded meanwhile
             rows.append(described.statistics.as_json(each, described.version))
         return {"model_stats": rows}
@@ -179,6 +182,8 @@ class DataPlane:
         """Load or reload a model; raises where it may not be asked for."""
         self._check_control()
         check_model_name(name)
+        if not files and not self.server.ready_versions(name):
+            self._check_in_repository(name)
         return self.server.load_model(name, config, files)
 
     def unload(self, name: str, dependents: bool = False) -> Future[None]:
@@ -195,6 +200,14 @@ class DataPlane:
         """Raise `UnsupportedError` for a request that names a repository."""
         if name:
             raise UnsupportedError("'repository_name' specification is not supported")
+
+    def _check_in_repository(self, name: str) -> None:
+        try:
+            self.server.repository.find(name)
+        except NotFoundError as error:
+            raise InternalError(
+                f"failed to load '{name}', failed to poll from model repository: {error}"
+            ) from error
 
     def _check_control(self) -> None:
         if not self.options.allow_model_control:
@@ -228,21 +241,23 @@ class DataPlane:
 
     def trace_settings(self, model: str = "") -> dict[str, Any]:
         """Those of a model, or the global ones."""
-        if model:
-            self.server.configuration(model)
+        self._check_traced(model)
         return self.server.tracer.settings(model).as_json()
 
     def update_trace_settings(
         self, values: Mapping[str, SettingValue], model: str = ""
     ) -> dict[str, Any]:
         """Change some; where traces go is not for the network to say."""
-        if model:
-            self.server.configuration(model)
+        self._check_traced(model)
         if "trace_file" in values:
             raise UnsupportedError(
                 "trace file location can not be updated through network protocol"
             )
         return self.server.tracer.update(values, model).as_json()
+
+    def _check_traced(self, model: str) -> None:
+        if model and not self.server.ready_versions(model):
+            raise InvalidArgumentError(f"Request for unknown model : {model}")
 
 
 def check_model_name(name: str) -> None:

@@ -67,15 +67,16 @@ class Inference:
         self._max_in_flight = max_in_flight
         self._idle = threading.Condition()
         self._in_flight = 0
-        self._stopped = False
+        self.stopped = False
+        """Whether nothing new is run any more."""
 
     def stop(self) -> None:
         """Refuse what comes from now on."""
-        self._stopped = True
+        self.stopped = True
 
     def check_open(self) -> None:
         """Raise `UnavailableError` after `stop`."""
-        if self._stopped:
+        if self.stopped:
             raise UnavailableError("Server exiting")
 
     def submit(
@@ -146,8 +147,9 @@ class Inference:
     def _request(self, running: _Running, cancellation: Cancellation) -> InferenceRequest:
         call, own = running.call, running.parameters
         names = [tensor.name for tensor in call.inputs]
-        if len(set(names)) != len(names):
-            raise InvalidArgumentError(f"request for model '{call.model_name}' has an input twice")
+        for name in names:
+            if names.count(name) > 1:
+                raise InvalidArgumentError(f"input '{name}' already exists in request")
         return InferenceRequest(
             call.model_name,
             {tensor.name: self._array(running, tensor) for tensor in call.inputs},
@@ -167,7 +169,8 @@ class Inference:
         if not isinstance(tensor.data, RegionSlice):
             return tensor.data
         lease = running.held.enter_context(self._regions.lease(tensor.data))
-        return from_bytes(f"input '{tensor.name}'", tensor.datatype, tensor.shape, lease.read())
+        what = f"input '{tensor.name}' for model '{running.call.model_name}'"
+        return from_bytes(what, tensor.datatype, tensor.shape, lease.read())
 
     # responses to answers ---------------------------------------------------------------------
 
@@ -202,7 +205,7 @@ class Inference:
     def _answer(self, running: _Running, response: InferenceResponse) -> InferAnswer:
         call = running.call
         wanted = {output.name: output for output in call.outputs}
-        names = [name for name in wanted if name in response.outputs] or list(response.outputs)
+        names = [name for name in response.outputs if not wanted or name in wanted]
         binary = running.parameters.binary_data_output
         outputs = [
             self._output(

@@ -47,10 +47,6 @@ def split_parameters(given: Mapping[str, Parameter]) -> CallParameters:
             setattr(found, name, _unsigned(name, value))
         elif name == "triton_enable_empty_final_response":
             found.empty_final_response = _flag(name, value)
-        elif name == "headers":
-            raise InvalidArgumentError(
-                "parameter 'headers' is reserved: forwarded headers are not sent as a parameter"
-            )
         elif name.startswith("triton_"):
             raise InvalidArgumentError(
                 "parameter keys starting with 'triton_' are reserved for Triton usage and should"

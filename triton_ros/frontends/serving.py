@@ -59,7 +59,7 @@ class Frontends:
         streams: Streams = tuple,
     ) -> None:
         self._options = options
-        self._plane = DataPlane(server, options, version)
+        self.plane = DataPlane(server, options, version)
         self._streams = streams
         self._timeout = server.options.exit_timeout_secs
         self._open = ExitStack()
@@ -69,11 +69,11 @@ class Frontends:
     def start(self) -> None:
         """Open every port, or none: raises what the first one raised that cannot be opened."""
         with ExitStack() as opening:
-            opening.callback(self._plane.close)
+            opening.callback(self.plane.close)
             for protocol in _MAKERS:
                 if getattr(self._options, f"allow_{protocol}"):
                     opening.callback(partial(self._start(protocol).close, self._timeout))
-            opening.callback(self._plane.stop)
+            opening.callback(self.plane.stop)
             self._open = opening.pop_all()
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class Frontends:
             make = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
             raise missing_package(f"allow_{protocol}", str(error.name)) from error
-        frontend: Frontend = make(self._plane, self._options, *more)
+        frontend: Frontend = make(self.plane, self._options, *more)
         frontend.start()
         host = getattr(self._options, f"{protocol}_address")
         self.addresses[protocol] = f"{host}:{frontend.port}"

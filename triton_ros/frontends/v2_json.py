@@ -55,7 +55,7 @@ def decode_call(model: str, version: str, body: memoryview, json_size: int | Non
     if "id" in head:
         call.id = text_field(head, "id")
     given = object_field(head, "parameters")
-    call.parameters = {name: parameter(name, value) for name, value in given.items()}
+    call.parameters = {n: parameter(n, value) for n, value in given.items() if value is not None}
     call.inputs = [_input(model, entry, tail) for entry in list_field(head, "inputs")]
     if tail.left:
         raise InvalidArgumentError(f"unexpected additional input data for model '{model}'")
@@ -150,7 +150,7 @@ def _input(model: str, entry: Any, tail: _Tail) -> CallInput:
     _check_one_source(fields, parameters)
     name, datatype = text_field(fields, "name"), text_field(fields, "datatype")
     shape = [unsigned("shape", dim) for dim in list_field(fields, "shape")]
-    what = f"input '{name}'"
+    what = f"input '{name}' for model '{model}'"
     _check_shape(name, shape)
     known_dtype(what, datatype)
     data: Array | RegionSlice
@@ -211,8 +211,6 @@ def json_tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> 
             f"Unable to parse 'data': Shape does not match true shape of 'data' field of input"
             f" '{name}': {shape} are {count} elements, got {len(flat)}"
         )
-    if datatype == "BOOL":
-        flat = [bool(v) if type(v) is int and v in (0, 1) else v for v in flat]
     return fitted(f"Unable to parse 'data': input '{name}'", datatype, shape, flat)
 
 

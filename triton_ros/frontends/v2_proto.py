@@ -146,7 +146,7 @@ def _parameter(name: str, field: Any) -> Parameter:
 def _input(message: Any, tensor: Any, left: list[Buffer], has_raw: bool) -> CallInput:
     name, datatype, shape = tensor.name, tensor.datatype, tuple(tensor.shape)
     where = f"'{name}' for model '{message.model_name}'"
-    what = f"input '{name}'"
+    what = f"input {where}"
     known_dtype(what, datatype)
     region = _region(parameters(tensor.parameters))
     has_contents = tensor.HasField("contents")

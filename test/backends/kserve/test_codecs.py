@@ -57,22 +57,23 @@ def test_views_and_other_byte_orders_are_sent_as_their_values() -> None:
 @pytest.mark.parametrize(
     ("datatype", "shape", "data", "message"),
     [
-        ("FP32", [2], b"1234", r" FP32 \[2\] must have 8 bytes, got 4"),
+        ("FP32", [2], b"1234", r"Expected 8, got 4"),
         ("FP32", [-1], b"1234", r"shape \[-1\]"),
         ("FP33", [1], b"1234", r"FP33; accepted: BOOL"),
         ("BF16", [2], b"1234", r"BF16; accepted"),
-        ("BYTES", [1], b"\x05\0\0\0abc", r"must be 1 elements"),
-        ("BYTES", [2], b"\x01\0\0\0a", r"must be 2 elements"),
-        ("BYTES", [1], b"\x01\0\0\0ab", r"must be 1 elements"),
-        ("BYTES", [1 << 40], b"", r"elements"),
-        ("INT8", [1 << 62, 1 << 62], b"", r"must have"),
+        ("BYTES", [1], b"\x05\0\0\0abc", r"string of length 5 but only 3 bytes"),
+        ("BYTES", [2], b"\x01\0\0\0a", r"expecting 2"),
+        ("BYTES", [1], b"\x01\0\0\0ab", r"expecting 4 bytes but only 1"),
+        ("BYTES", [1 << 40], b"", r"expecting 1099511627776"),
+        ("INT8", [1 << 62, 1 << 62], b"", r"Expected \d{30}"),
     ],
 )
 def test_bytes_that_are_not_what_is_announced(
     datatype: str, shape: list[int], data: bytes, message: str
 ) -> None:
-    with pytest.raises(InternalError, match=f"output 'y'.*{message}"):
+    with pytest.raises(InternalError, match=message) as error:
         from_bytes("y", datatype, shape, data)
+    assert "output 'y'" in str(error.value)
 
 
 # --- gRPC ---------------------------------------------------------------------------------------
