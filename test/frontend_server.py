@@ -162,6 +162,7 @@ def serving(
     **options: Any,
 ) -> Iterator[Served]:
     """Every protocol on free ports; all models are loaded.  Nothing of it is left afterwards."""
+    path.mkdir(exist_ok=True)
     write_repository(path, models)
     values = {f"{protocol}_port": 0 for protocol in ("http", "grpc", "metrics")}
     values |= {f"allow_{protocol}": True for protocol in ("http", "grpc", "metrics")} | options

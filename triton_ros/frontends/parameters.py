@@ -69,7 +69,7 @@ def forwarded_headers(
     found: dict[str, Parameter] = {}
     for name, value in headers:
         if pattern.search(name):
-            if name in RESERVED or name.startswith("triton_"):
+            if name.lower() in RESERVED or name.lower().startswith("triton_"):
                 raise InvalidArgumentError(
                     f"Header '{name}' is reserved for Triton usage and cannot be forwarded."
                 )
