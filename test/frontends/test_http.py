@@ -197,7 +197,7 @@ def test_expect_100_is_answered(served: Served) -> None:
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
 
 
-@pytest.mark.parametrize("header", ["x", "-1", "1e3", str(10**30), "100000"])
+@pytest.mark.parametrize("header", ["x", "-1", "1e3", str(10**30), "9" * 5000, "100000"])
 def test_bad_header_lengths(served: Served, header: str) -> None:
     named = {"Inference-Header-Content-Length": header}
     found = ask(served.http, "POST", INFER, {"inputs": INPUTS}, named)

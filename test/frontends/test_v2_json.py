@@ -174,14 +174,19 @@ def test_no_bytes_do_more_than_be_refused(data: bytes, size: int | None) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data": [1]}, "Shape does not match true shape of 'data' field"),
-        ({"data": [[1], 2]}, "mixes arrays and values"),
-        ({"data": ["a", "b"]}, "its values do not fit: a value is not FP32"),
+        ({"data": [1]}, "Failed to parse 'data' field: shape does not match true shape"),
+        ({"data": [1, [2, 3]]}, "Unable to parse 'data': Shape does not match true shape of"),
+        ({"data": ["a", "b"]}, "attempt to access JSON non-number as double"),
+        ({"data": [1, True]}, "attempt to access JSON non-number as double"),
+        ({"datatype": "BOOL", "data": [1, 0]}, "attempt to access JSON non-boolean as boolean"),
+        ({"datatype": "BYTES", "data": [1, 0]}, "attempt to access JSON non-string as string"),
         ({"datatype": "FP16"}, "receiving FP16 data via JSON is not supported"),
         ({"datatype": "BF16"}, "BF16; accepted: BOOL"),
         ({"datatype": "INT8", "data": [1, 200]}, "its values do not fit"),
-        ({"datatype": "INT8", "data": [1, 1.5]}, "a value is no integer"),
+        ({"datatype": "INT8", "data": [1, 1.5]}, "JSON non-signed-integer as signed-integer"),
         ({"shape": [-1]}, "attempt to access JSON non-unsigned-integer as unsigned-integer"),
+        ({"shape": [1 << 62] * 20_000}, "has 20000 dims; accepted: up to 32"),
+        ({"shape": [0, 1 << 62, 1 << 62], "data": []}, "do not fit"),
         ({"shape": [1 << 40, 1 << 40]}, "causes total element count to exceed maximum size"),
         ({"shape": 5}, "Unable to parse 'shape': attempt to access JSON non-array as array"),
         ({"name": 5}, "Unable to parse 'name': attempt to access JSON non-string as string"),
@@ -193,6 +198,16 @@ def test_what_is_wrong_with_an_input_is_named(change: dict[str, Any], message: s
     with pytest.raises(InvalidArgumentError) as error:
         decode({"inputs": [{**X, **change}]})
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("datatype", ["BYTES", "FP32"])
+@pytest.mark.parametrize("shape", [[0, 1 << 62, 1 << 62], [1 << 62, 0, 4], [0, (1 << 63) - 1]])
+def test_shapes_without_elements_may_be_beyond_any_array(datatype: str, shape: list[int]) -> None:
+    entry = {"name": "x", "datatype": datatype, "shape": shape}
+    with pytest.raises(InvalidArgumentError, match="a dim is too large"):
+        decode({"inputs": [{**entry, "parameters": {"binary_data_size": 0}}]})
+    with pytest.raises(InvalidArgumentError, match="do not fit"):
+        decode({"inputs": [{**entry, "data": []}]})
 
 
 @pytest.mark.parametrize("missing", ["name", "datatype", "shape", "data"])

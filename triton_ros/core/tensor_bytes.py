@@ -82,7 +82,7 @@ def from_bytes(what: str, datatype: str, shape: Sequence[int], data: Buffer) -> 
     dtype = known_dtype(what, datatype)
     count = element_count(what, shape)
     if datatype == "BYTES":
-        return _elements(what, count, memoryview(data)).reshape(tuple(shape))
+        return _elements(what, count, memoryview(data)).reshape(_real_shape(what, shape))
     if len(data) != count * dtype.itemsize:
         side, expected = what.partition(" ")[0], count * dtype.itemsize
         raise InvalidArgumentError(

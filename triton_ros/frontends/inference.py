@@ -11,7 +11,7 @@ frontend's own thread.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -146,16 +146,14 @@ class Inference:
 
     def _request(self, running: _Running, cancellation: Cancellation) -> InferenceRequest:
         call, own = running.call, running.parameters
-        names = [tensor.name for tensor in call.inputs]
-        for name in names:
-            if names.count(name) > 1:
-                raise InvalidArgumentError(f"input '{name}' already exists in request")
+        _refuse_twice("input", [tensor.name for tensor in call.inputs])
+        _refuse_twice("output", [output.name for output in call.outputs])
         return InferenceRequest(
             call.model_name,
             {tensor.name: self._array(running, tensor) for tensor in call.inputs},
             parse_version(call.version),
             call.id,
-            tuple(dict.fromkeys(output.name for output in call.outputs)),
+            tuple(output.name for output in call.outputs),
             parameters={**call.headers, **own.free},
             priority=own.priority,
             timeout_us=own.timeout,
@@ -249,6 +247,14 @@ class Inference:
         labels = described.output_labels.get(wanted.name, ())
         batched = described.config.max_batch_size > 0
         return classify(wanted.name, array, wanted.classification, labels, batched)
+
+
+def _refuse_twice(side: str, names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InvalidArgumentError(f"{side} '{name}' already exists in request")
+        seen.add(name)
 
 
 def parse_version(text: str) -> int:

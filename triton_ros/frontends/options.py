@@ -45,7 +45,7 @@ class FrontendOptions:
     http_header_timeout_secs: float = 10.0
     """Ours: how long a client may take for a request's head, and then for each part of its body."""
     http_idle_timeout_secs: float = 75.0
-    """Ours: how long a connection may stay without a request."""
+    """Ours: how long a connection may stay without a request, or take nothing of its answer."""
     http_header_forward_pattern: str = ""
     """Headers in whose names this is found (in any case) become parameters of the request."""
     http_restricted_api: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from triton_ros.core.errors import InternalError, InvalidArgumentError
 from triton_ros.core.request import Parameter
 from triton_ros.frontends.exchange import CallInput, InferAnswer, InferCall, RegionSlice
 from triton_ros.frontends.json_fields import object_field, parameter, parse_object, text_field
-from triton_ros.frontends.v2_json import json_tensor, json_values
+from triton_ros.frontends.json_tensors import json_tensor, json_values
 
 
 def decode_generate(model: str, version: str, body: memoryview, config: ModelConfig) -> InferCall:
@@ -21,11 +21,15 @@ def decode_generate(model: str, version: str, body: memoryview, config: ModelCon
     An input's value is one element or a flat array; it is given the shape that the model wants, the
     innermost variable dim being what is left.
     """
-    head = parse_object(body)
+    twice: list[str] = []
+    head = parse_object(body, twice)
     call = InferCall(model, version)
     if "id" in head:
         call.id = text_field(head, "id")
     known = {tensor.spec.name: tensor.spec for tensor in config.input}
+    for name in twice:
+        side = "input" if name in known else "parameter"
+        raise InvalidArgumentError(f"{side} '{name}' already exists in request")
     nested = object_field(head, "parameters") if "parameters" not in known else {}
     fields = {n: v for n, v in head.items() if n != "id" and not (n == "parameters" and nested)}
     for name, value in {**nested, **fields}.items():

@@ -10,15 +10,14 @@ lie right; nothing is allocated that the body does not have.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from triton_ros.core.config.model_config import ModelConfig
-from triton_ros.core.errors import InvalidArgumentError, UnsupportedError
+from triton_ros.core.errors import InvalidArgumentError
 from triton_ros.core.tensor import Array
-from triton_ros.core.tensor_bytes import fitted, from_bytes, known_dtype, to_bytes
+from triton_ros.core.tensor_bytes import from_bytes, known_dtype, to_bytes
 from triton_ros.frontends.exchange import (
     AnswerOutput,
     CallInput,
@@ -38,10 +37,10 @@ from triton_ros.frontends.json_fields import (
     unsigned,
     unsigned_field,
 )
+from triton_ros.frontends.json_tensors import check_shape, json_tensor, json_values
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 SIZE = "binary_data_size"
-_MAX_ELEMENTS = (1 << 63) - 1
 
 
 def decode_call(model: str, version: str, body: memoryview, json_size: int | None) -> InferCall:
@@ -151,7 +150,7 @@ def _input(model: str, entry: Any, tail: _Tail) -> CallInput:
     name, datatype = text_field(fields, "name"), text_field(fields, "datatype")
     shape = [unsigned("shape", dim) for dim in list_field(fields, "shape")]
     what = f"input '{name}' for model '{model}'"
-    _check_shape(name, shape)
+    check_shape(name, shape)
     known_dtype(what, datatype)
     data: Array | RegionSlice
     if SIZE in parameters:
@@ -179,47 +178,6 @@ def _check_one_source(fields: Fields, parameters: Fields) -> None:
             " 'parameters', 'shared_memory_region' in 'parameters'. But"
             + (" set" + "".join(found) if found else " no field is set")
         )
-
-
-def _check_shape(name: str, shape: Sequence[int]) -> None:
-    elements = 1
-    for dim in shape:
-        elements *= dim
-    if elements > _MAX_ELEMENTS or any(dim > _MAX_ELEMENTS for dim in shape):
-        dims = ",".join(map(str, shape))
-        raise InvalidArgumentError(
-            f"invalid shape for input '{name}': shape [{dims}] causes total element count to"
-            f" exceed maximum size of {_MAX_ELEMENTS}"
-        )
-
-
-def json_tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> Array:
-    """A tensor from JSON's values, flat or nested.  Raises `InvalidArgumentError`."""
-    if datatype == "FP16":
-        raise InvalidArgumentError(
-            "receiving FP16 data via JSON is not supported. Please use the binary data format for"
-            f" input {name}"
-        )
-    flat = data
-    while flat and isinstance(flat[0], list):
-        flat = _flattened(name, flat)
-    count = 1
-    for dim in shape:
-        count *= dim
-    if len(flat) != count:
-        raise InvalidArgumentError(
-            f"Unable to parse 'data': Shape does not match true shape of 'data' field of input"
-            f" '{name}': {shape} are {count} elements, got {len(flat)}"
-        )
-    return fitted(f"Unable to parse 'data': input '{name}'", datatype, shape, flat)
-
-
-def _flattened(name: str, nested: list[Any]) -> list[Any]:
-    if not all(isinstance(row, list) for row in nested):
-        raise InvalidArgumentError(
-            f"Unable to parse 'data': input '{name}' mixes arrays and values"
-        )
-    return [value for row in nested for value in row]
 
 
 def _region(parameters: Fields) -> RegionSlice:
@@ -280,28 +238,3 @@ def _output(output: AnswerOutput, parts: list[memoryview | bytes]) -> dict[str, 
     else:
         entry["data"] = json_values(output.name, output.datatype, output.data)
     return entry
-
-
-def json_values(name: str, datatype: str, array: Array) -> list[Any]:
-    """A tensor's elements for JSON, flat; raises for what JSON cannot have."""
-    if datatype == "FP16":
-        raise InvalidArgumentError(
-            "sending FP16 data via JSON is not supported. Please use the binary data format for"
-            f" output '{name}'"
-        )
-    values: list[Any] = array.ravel().tolist()
-    if datatype == "BYTES":
-        return [_as_text(name, value) for value in values]
-    return values
-
-
-def _as_text(name: str, value: object) -> str:
-    if not isinstance(value, bytes):
-        return str(value)
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise UnsupportedError(
-            f"output '{name}' has bytes that are not UTF-8, which JSON cannot have: ask for it"
-            " with 'binary_data': true"
-        ) from None

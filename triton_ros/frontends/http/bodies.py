@@ -24,8 +24,11 @@ _LEVEL = 1
 """Of packing: more costs far more time than it saves bytes, of tensors anyway."""
 
 
-class SlowClientError(Exception):
-    """No byte of a body came for too long; answered with 408."""
+class SlowClientError(asyncio.TimeoutError):
+    """No byte of a body came for too long; answered with 408.
+
+    A timeout, because aiohttp meets it again where it reads what nobody wants, and expects one.
+    """
 
 
 async def read_body(
@@ -144,6 +147,12 @@ def packed(parts: list[memoryview | bytes], encoding: str) -> bytes:
     if encoding == "gzip":
         return gzip.compress(b"".join(parts), _LEVEL, mtime=0)
     return zlib.compress(b"".join(parts), _LEVEL)
+
+
+def expected_json_size(header: str | None) -> int | None:
+    """What a header promises, for a buffer that is made before `json_size_of` can be asked."""
+    sensible = header is not None and header.isascii() and header.isdigit() and len(header) < 10
+    return int(header) if sensible and header is not None else None
 
 
 def json_size_of(header: str | None, length: int) -> int | None:

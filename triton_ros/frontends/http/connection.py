@@ -3,8 +3,9 @@
 """Connections of HTTP clients within limits: how many there are, and how slow they may be.
 
 aiohttp closes a connection that is idle for too long.  What is added here: a client that drips the
-head of a request is cut off, one that drips its body is answered with 408 (see `bodies`), and
-connections beyond the limit are answered with 503 and closed at once.
+head of a request is cut off, and so is one that takes nothing of its answer; one that drips its
+body is answered with 408 (see `bodies`); connections beyond the limit are answered with 503 and
+closed at once.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Connection(RequestHandler):
         self._refused = False
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
+        self._untaken: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if len(self._server.connections) >= self._server.max_connections:
@@ -55,8 +57,21 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_timer()
+        self._taken()
         if not self._refused:
             super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client has not taken what it was sent."""
+        super().pause_writing()
+        if self.transport is not None:
+            patience = self._server.write_timeout_s
+            self._untaken = self._loop.call_later(patience, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has."""
+        self._taken()
+        super().resume_writing()
 
     def began(self) -> None:
         """A request's head is there."""
@@ -90,6 +105,11 @@ class Connection(RequestHandler):
         if not self._busy:
             self.force_close()
 
+    def _taken(self) -> None:
+        if self._untaken is not None:
+            self._untaken.cancel()
+            self._untaken = None
+
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -101,6 +121,7 @@ class Server(web.Server):
 
     max_connections = 0
     header_timeout_s = 0.0
+    write_timeout_s = 0.0
 
     def __call__(self) -> Connection:
         return Connection(self, loop=self._loop, **self._kwargs)

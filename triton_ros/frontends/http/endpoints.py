@@ -12,8 +12,9 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Future
+from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
@@ -29,6 +30,7 @@ from triton_ros.frontends.exchange import InferAnswer, InferCall
 from triton_ros.frontends.http.bodies import (
     SlowClientError,
     accepted_encoding,
+    expected_json_size,
     json_size_of,
     packed,
     read_body,
@@ -52,6 +54,8 @@ _INLINE = {"live", "model_ready", "server_metadata"}
 """Endpoints that touch no disk."""
 _LARGE = 1 << 16
 """Bytes of JSON or of a packed body that are worth a thread."""
+_SLICE = 1 << 20
+"""What is written of an answer at once: a slow client keeps no more than that in memory."""
 _DECOUPLED = "HTTP end point doesn't support models with decoupled transaction policy"
 
 
@@ -163,8 +167,7 @@ class Endpoints:
         header = request.headers.get(HEADER_LENGTH)
         config = self._plane.configuration(asked.name, asked.version)
         refuse_decoupled(config, _DECOUPLED)
-        placed = int(header) if header and header.isascii() and header.isdigit() else None
-        body = await self._body(request, placed)
+        body = await self._body(request, expected_json_size(header))
         size = json_size_of(header, len(body))
         if size == 0:
             call = decode_raw_call(asked.name, asked.version, body, config)
@@ -222,8 +225,9 @@ class Endpoints:
         await response.prepare(request)
         chunks: list[Buffer] = [head, *parts]
         for chunk in chunks:
-            if len(chunk):
-                await response.write(chunk)
+            whole = memoryview(chunk)
+            for at in range(0, len(whole), _SLICE):
+                await response.write(whole[at : at + _SLICE])
         await response.write_eof()
         return response
 
@@ -235,10 +239,10 @@ class Endpoints:
         config = self._plane.configuration(asked.name, asked.version)
         call = decode_generate(asked.name, asked.version, await self._body(request), config)
         call.headers = forwarded_headers(self._forwarded, request.headers.items())
-        answers = self._answers(call)
-        if streaming:
-            return await _stream(request, answers)
-        found = [answer async for answer in answers]
+        async with aclosing(self._answers(call)) as answers:  # so that it is withdrawn at once
+            if streaming:
+                return await _stream(request, answers)
+            found = [answer async for answer in answers]
         if len(found) != 1:
             raise InternalError(
                 "generate expects model to produce exactly 1 response, use generate stream for"
@@ -246,7 +250,7 @@ class Endpoints:
             )
         return web.Response(body=encode_generated(found[0]), content_type=_JSON)
 
-    async def _answers(self, call: InferCall) -> AsyncIterator[InferAnswer]:
+    async def _answers(self, call: InferCall) -> AsyncGenerator[InferAnswer, None]:
         """A call's answers as they come, without the empty one that says that it was the last."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[InferAnswer | TritonError] = asyncio.Queue()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import Future
 from typing import Any
 
@@ -19,6 +20,7 @@ from triton_ros.frontends.options import FrontendOptions
 from triton_ros.frontends.tls import server_context
 
 _BACKLOG = 256
+_LEAST_S = 0.05
 _LINGER_S = 1.0
 """How long the rest of a body is read that nobody wants."""
 
@@ -48,9 +50,11 @@ class HttpFrontend:
     def close(self, timeout: float) -> None:
         """Take no more connections, give what is under way `timeout` seconds, end the thread."""
         if self._listener is not None:
+            deadline = time.monotonic() + timeout
             self._run(self._stop_listening())
             self._plane.inference.wait_idle(timeout)
-            self._run(self._disconnect(timeout))
+            left = deadline - time.monotonic()
+            self._run(self._disconnect(max(left, _LEAST_S)))  # aiohttp takes 0 for "for ever"
         self._end()
 
     def _run(self, work: Any) -> None:
@@ -60,6 +64,9 @@ class HttpFrontend:
     def _end(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        for task in (left := asyncio.all_tasks(self._loop)):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.wait(left) if left else asyncio.sleep(0))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
@@ -77,9 +84,15 @@ class HttpFrontend:
         )
         server.max_connections = options.max_connections
         server.header_timeout_s = options.http_header_timeout_secs
+        server.write_timeout_s = options.http_idle_timeout_secs
         try:
             self._listener = await self._loop.create_server(
-                server, options.http_address, options.http_port, ssl=context, backlog=_BACKLOG
+                server,
+                options.http_address,
+                options.http_port,
+                ssl=context,
+                backlog=_BACKLOG,
+                ssl_handshake_timeout=options.http_header_timeout_secs if context else None,
             )
         except (OSError, OverflowError) as error:
             raise ConfigError(
