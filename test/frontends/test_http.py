@@ -148,7 +148,7 @@ def test_packed_bodies(served: Served, encoding: str) -> None:
         (b"no gzip", "gzip", 400, "the body is not gzip"),
         (gzip.compress(b"{}")[:-4], "gzip", 400, "it is truncated, or goes on"),
         (gzip.compress(b"{}") + b"more", "gzip", 400, "it is truncated, or goes on"),
-        (gzip.compress(bytes(100 << 20)), "gzip", 400, "exceeds the maximum allowed input size"),
+        (gzip.compress(bytes(100 << 20)), "gzip", 400, "Decompressed data size exceeds the"),
         (b"{}", "br", 501, "Unsupported compression type"),
     ],
 )
@@ -231,6 +231,18 @@ def test_generate_and_its_stream(served: Served) -> None:
         served.http, "POST", "/v2/models/seen/generate", {"IN": 1, "parameters": {"a": "b"}}
     )
     assert json.loads(plain.json["OUT"]) == {"a": "b"}
+
+
+def test_the_models_own_errors_are_events(served: Served) -> None:
+    """Those of the call are not: its stream never begins."""
+    path = "/v2/models/failing/generate"
+    streamed = ask(served.http, "POST", path + "_stream", {"x": 100})
+    assert streamed.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+    (event,) = events(streamed.body)
+    plain = ask(served.http, "POST", path, {"x": 100})
+    assert (plain.status, plain.headers["Content-Type"]) == (500, "application/json")
+    assert (streamed.status, event) == (500, plain.json)
+    assert events(ask(served.http, "POST", path + "_stream", {"x": 1}).body)[0]["y"] == 20.0
 
 
 def test_errors_of_generate(served: Served) -> None:

@@ -94,6 +94,8 @@ def test_bodies_beyond_the_limit_are_refused_before_they_are_read(strict: Served
     found = ask(strict.http, "POST", INFER, bytes(10_001))
     assert found.status == 400
     assert "10001 bytes exceeds the maximum allowed input size of 10000 bytes" in found.error
+    found = ask(strict.http, "POST", INFER, bytes(10_001), {"Inference-Header-Content-Length": "0"})
+    assert "Raw input has a byte_size (10001 bytes) that exceeds the maximum" in found.error
     head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {10**12}\r\n\r\n".encode()
     with socket.create_connection(place(strict.http)) as client:
         client.sendall(head)

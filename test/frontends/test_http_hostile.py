@@ -100,6 +100,8 @@ def test_a_tensor_cannot_be_named_twice(served: Served, side: str) -> None:
     [
         (b'{"IN": 1, "IN": 2}', "input 'IN' already exists in request"),
         (b'{"IN": 1, "parameters": {"a": 1, "a": 2}}', "parameter 'a' already exists in request"),
+        (b'{"IN": 1, "parameters": 5}', "Expected JSON object for keyword: 'parameters'"),
+        (b'{"IN": 1, "parameters": {"a": {}}}', "Converting keyword: 'parameters': parameter 'a'"),
         (b'{"IN": "1"}', "attempt to access JSON non-signed-integer as signed-integer"),
         (b'{"IN": [[1], [2]', "failed to parse the request JSON buffer"),
         (b"", "Got input(s) [], but missing required input(s) ['IN']"),

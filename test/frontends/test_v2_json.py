@@ -187,6 +187,7 @@ def test_no_bytes_do_more_than_be_refused(data: bytes, size: int | None) -> None
         ({"shape": [-1]}, "attempt to access JSON non-unsigned-integer as unsigned-integer"),
         ({"shape": [1 << 62] * 20_000}, "has 20000 dims; accepted: up to 32"),
         ({"shape": [0, 1 << 62, 1 << 62], "data": []}, "do not fit"),
+        ({"shape": [4, (1 << 60) + 2]}, "byte size overflow for input 'x': element count (46116"),
         ({"shape": [1 << 40, 1 << 40]}, "causes total element count to exceed maximum size"),
         ({"shape": 5}, "Unable to parse 'shape': attempt to access JSON non-array as array"),
         ({"name": 5}, "Unable to parse 'name': attempt to access JSON non-string as string"),
@@ -321,6 +322,7 @@ def test_raw_bytes_take_the_shape_that_is_left(
         (config((-1, -1)), 16, "more than one variable-sized dimension"),
         (config((-1,)), 15, "its 15 bytes are not a multiple of 4"),
         (config((4,)), 12, "Expected 16, got 12"),
+        (config((-1,), "BYTES"), 12, "the model must have input shape [1]"),
         (config((2,), "BYTES"), 12, "the model must have input shape [1]"),
     ],
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -58,8 +57,11 @@ def _noting(twice: list[str]) -> Callable[[list[tuple[str, Any]]], dict[str, Any
     def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            counts = Counter(name for name, _ in pairs)
-            twice.extend(name for name, count in counts.items() if count > 1)
+            seen: set[str] = set()
+            for name, _ in pairs:
+                if name in seen:
+                    twice.append(name)
+                seen.add(name)
         return found
 
     return made

@@ -54,6 +54,12 @@ def json_tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> 
         raise InvalidArgumentError(
             f"Unable to parse 'data': attempt to access JSON {words}; input '{name}' is {datatype}"
         )
+    size = numpy_dtype(datatype).itemsize
+    if math.prod(shape) * size > _MAX_ELEMENTS and datatype != "BYTES":
+        raise InvalidArgumentError(
+            f"byte size overflow for input '{name}': element count ({math.prod(shape)}) * data type"
+            f" size ({size}) exceeds maximum allowed size ({_MAX_ELEMENTS})"
+        )
     # Triton's texts to the letter: scripts look for them
     if len(flat) > math.prod(shape):
         raise InvalidArgumentError(

@@ -11,7 +11,13 @@ from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import InternalError, InvalidArgumentError
 from triton_ros.core.request import Parameter
 from triton_ros.frontends.exchange import CallInput, InferAnswer, InferCall, RegionSlice
-from triton_ros.frontends.json_fields import object_field, parameter, parse_object, text_field
+from triton_ros.frontends.json_fields import (
+    Fields,
+    object_field,
+    parameter,
+    parse_object,
+    text_field,
+)
 from triton_ros.frontends.json_tensors import json_tensor, json_values
 
 
@@ -30,8 +36,11 @@ def decode_generate(model: str, version: str, body: memoryview, config: ModelCon
     for name in twice:
         side = "input" if name in known else "parameter"
         raise InvalidArgumentError(f"{side} '{name}' already exists in request")
+    if not isinstance(head.get("parameters", {}), dict) and "parameters" not in known:
+        raise InvalidArgumentError("Expected JSON object for keyword: 'parameters'")
     nested = object_field(head, "parameters") if "parameters" not in known else {}
     fields = {n: v for n, v in head.items() if n != "id" and not (n == "parameters" and nested)}
+    _check_nested(nested)
     for name, value in {**nested, **fields}.items():
         spec = known.get(name)
         if spec is None:
@@ -44,6 +53,15 @@ def decode_generate(model: str, version: str, body: memoryview, config: ModelCon
         data = json_tensor(name, spec.datatype, shape, values)
         call.inputs.append(CallInput(name, spec.datatype, tuple(shape), data))
     return call
+
+
+def _check_nested(nested: Fields) -> None:
+    for name, value in nested.items():
+        if not isinstance(value, list):  # which may be a tensor
+            try:
+                parameter(name, value)
+            except InvalidArgumentError as error:
+                raise InvalidArgumentError(f"Converting keyword: 'parameters': {error}") from None
 
 
 def _generated_shape(name: str, dims: list[int], count: int) -> list[int]:

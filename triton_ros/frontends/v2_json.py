@@ -92,11 +92,11 @@ def _raw_shape(model: str, config: ModelConfig, size: int) -> list[int]:
     batch = [1] if config.max_batch_size else []
     unknown = [at for at, dim in enumerate(spec.dims) if dim == -1]
     if spec.datatype == "BYTES":
-        if len(spec.dims) != 1 or spec.dims[0] not in (-1, 1):
+        if any(dim != 1 for dim in spec.dims):
             raise InvalidArgumentError(
                 f"For BYTE datatype raw input '{spec.name}', the model must have input shape [1]"
             )
-        return [*batch, 1]
+        return [*batch, *spec.dims]
     if len(unknown) > 1:
         raise InvalidArgumentError(
             f"The shape of the raw input '{spec.name}' can not be deduced because there are more"

@@ -41,7 +41,7 @@ async def read_body(
     """
     stream, length = request.content, request.content_length
     if length is not None and length > limit:
-        raise too_large(length, limit)
+        raise too_large(length, limit, raw=json_size == 0)
     if length is not None and stream.total_bytes == length and stream.is_eof():
         return memoryview(stream.read_nowait(-1))  # it came with the head
     watch = _Watch(request, timeout_s)
@@ -53,8 +53,13 @@ async def read_body(
         watch.stop()
 
 
-def too_large(size: int, limit: int) -> InvalidArgumentError:
-    """What Triton says."""
+def too_large(size: int, limit: int, raw: bool = False) -> InvalidArgumentError:
+    """What Triton says; `raw` for a body without JSON."""
+    if raw:
+        return InvalidArgumentError(
+            f"Raw input has a byte_size ({size} bytes) that exceeds the maximum allowed value of"
+            f" {limit} bytes. Use --http-max-input-size to increase the limit."
+        )
     return InvalidArgumentError(
         f"request JSON size of {size} bytes exceeds the maximum allowed input size of {limit}"
         " bytes. Use --http-max-input-size to increase the limit."
@@ -122,7 +127,10 @@ def unpacked(body: memoryview, encoding: str, limit: int) -> memoryview:
     except zlib.error as error:
         raise InvalidArgumentError(f"the body is not {encoding}: {error}") from error
     if len(found) > limit:
-        raise too_large(len(found), limit)
+        raise InvalidArgumentError(
+            f"Decompressed data size exceeds the maximum allowed value of {limit} bytes. Use"
+            " --http-max-input-size to increase the limit."
+        )
     if not machine.eof or machine.unused_data:
         raise InvalidArgumentError(f"the body is not {encoding}: it is truncated, or goes on")
     return memoryview(found)

@@ -12,17 +12,14 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import Future
 from contextlib import aclosing
-from typing import Any
 
 from aiohttp import web
 
 from triton_ros.core.errors import InternalError, TritonError
 from triton_ros.core.request import Cancellation
 from triton_ros.core.tensor_bytes import Buffer
-from triton_ros.frontends.backlog import Backlog
 from triton_ros.frontends.control_json import ENDPOINTS, Asked, NotReadyError
 from triton_ros.frontends.data_plane import DataPlane
 from triton_ros.frontends.error_mapping import http_status
@@ -37,6 +34,7 @@ from triton_ros.frontends.http.bodies import (
     unpacked,
 )
 from triton_ros.frontends.http.routes import Route, find_route
+from triton_ros.frontends.http.streams import answers_of, in_loop, send_events
 from triton_ros.frontends.inference import refuse_decoupled
 from triton_ros.frontends.parameters import forwarded_headers
 from triton_ros.frontends.restriction import BEARER_HEADER, Restrictions
@@ -194,7 +192,7 @@ class Endpoints:
                 outcome.set_result(found)
 
         def answered(found: InferAnswer | TritonError) -> None:
-            _in_loop(loop, settle, found)
+            in_loop(loop, settle, found)
 
         self._plane.inference.submit(call, token, answered)
         try:
@@ -239,76 +237,26 @@ class Endpoints:
         config = self._plane.configuration(asked.name, asked.version)
         call = decode_generate(asked.name, asked.version, await self._body(request), config)
         call.headers = forwarded_headers(self._forwarded, request.headers.items())
-        async with aclosing(self._answers(call)) as answers:  # so that it is withdrawn at once
+        async with aclosing(answers_of(self._plane.inference, call)) as answers:
             if streaming:
-                return await _stream(request, answers)
+                return await send_events(request, answers)
             found = [answer async for answer in answers]
-        if len(found) != 1:
+        for answer in found:
+            if isinstance(answer, TritonError):
+                raise answer
+        if len(found) != 1 or isinstance(found[0], TritonError):
             raise InternalError(
                 "generate expects model to produce exactly 1 response, use generate stream for"
                 " model that generates various number of responses"
             )
         return web.Response(body=encode_generated(found[0]), content_type=_JSON)
 
-    async def _answers(self, call: InferCall) -> AsyncGenerator[InferAnswer, None]:
-        """A call's answers as they come, without the empty one that says that it was the last."""
-        loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[InferAnswer | TritonError] = asyncio.Queue()
-        token, backlog = Cancellation(), Backlog()
-
-        def arrived(found: InferAnswer | TritonError) -> None:
-            if not backlog.added(found) and not token.cancelled:
-                found = Backlog.refusal()
-                token.cancel()
-            _in_loop(loop, queue.put_nowait, found)
-
-        self._plane.inference.submit(call, token, arrived, arrived)
-        try:
-            while True:
-                found = await queue.get()
-                backlog.sent(found)
-                if isinstance(found, TritonError):
-                    raise found
-                if found.outputs or not found.final:
-                    yield found
-                if found.final:
-                    return
-        finally:
-            token.cancel()
-
-
-async def _stream(
-    request: web.BaseRequest, answers: AsyncIterator[InferAnswer]
-) -> web.StreamResponse:
-    """Server-sent events; the status is that of the first answer, later errors are in the body."""
-    first = await anext(answers, None)
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    try:
-        if first is not None:
-            await response.write(b"data: %s\n\n" % encode_generated(first))
-            async for answer in answers:
-                await response.write(b"data: %s\n\n" % encode_generated(answer))
-    except TritonError as error:
-        await response.write(b"data: %s\n\n" % json.dumps({"error": str(error)}).encode())
-    await response.write_eof()
-    return response
-
-
-def _in_loop(loop: asyncio.AbstractEventLoop, call: Any, found: object) -> None:
-    """From any thread; a loop that is closed has nobody who waits."""
-    try:
-        loop.call_soon_threadsafe(call, found)
-    except RuntimeError:
-        _LOG.debug("an answer came after the end")
-
 
 async def _finished(future: Future[None]) -> None:
     """Wait for a load, which goes on if its client hangs up."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
-    future.add_done_callback(lambda _: _in_loop(loop, lambda _: done.set(), None))
+    future.add_done_callback(lambda _: in_loop(loop, lambda _: done.set(), None))
     await done.wait()
     future.result()
 
