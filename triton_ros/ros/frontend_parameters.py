@@ -35,7 +35,7 @@ FRONTEND_SPECS = (
     Spec(
         "http_idle_timeout_secs",
         75.0,
-        "how long an HTTP connection may stay without a request",
+        "how long an HTTP connection may stay without a request, or leave an answer untaken",
         low=0.01,
         high=86400.0,
     ),
