@@ -171,14 +171,9 @@ class InferenceServer:
         Raises the request's `TritonError`, or `TimeoutExpiredError` after `timeout` seconds; the
         request is withdrawn then.
         """
-        if not self.tracer.enabled:
-            model = self._lifecycle.acquire(request.model_name, request.model_version)
-            try:
-                response = model.infer_now(request)
-            finally:
-                self._lifecycle.release(model)
-            if response is not None:
-                return response
+        response = self.infer_now(request)
+        if response is not None:
+            return response
         outcomes: SimpleQueue[Outcome] = SimpleQueue()
         if timeout is None:
             self._submit(request, outcomes.put, inline=True)
@@ -194,6 +189,20 @@ class InferenceServer:
         if isinstance(outcome, TritonError):
             raise outcome
         return outcome
+
+    def infer_now(self, request: InferenceRequest) -> InferenceResponse | None:
+        """The answer to a request, if an instance is idle and nothing about the request has to be
+        watched; None where `submit` is needed.  Blocks no longer than the model computes.
+
+        Raises the request's `TritonError`.
+        """
+        if self.tracer.enabled:
+            return None
+        model = self._lifecycle.acquire(request.model_name, request.model_version)
+        try:
+            return model.infer_now(request)
+        finally:
+            self._lifecycle.release(model)
 
     def infer_stream(self, request: InferenceRequest) -> Iterator[InferenceResponse]:
         """The responses of a request, as they come: any number from a decoupled model, else one.

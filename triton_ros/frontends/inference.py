@@ -43,6 +43,7 @@ from triton_ros.frontends.exchange import (
     WantedOutput,
 )
 from triton_ros.frontends.parameters import CallParameters, split_parameters
+from triton_ros.frontends.quick_models import QuickModels
 from triton_ros.frontends.shared_memory import Regions
 
 OnAnswer = Callable[[InferAnswer], None]
@@ -65,6 +66,7 @@ class Inference:
         self._server = server
         self._regions = regions
         self._max_in_flight = max_in_flight
+        self._quick = QuickModels()
         self._idle = threading.Condition()
         self._in_flight = 0
         self.stopped = False
@@ -102,12 +104,30 @@ class Inference:
 
     def run(self, call: InferCall, cancellation: Cancellation) -> InferAnswer:
         """The answer to a call, from this thread if an instance is idle.  Raises `TritonError`."""
-        running, request = self._begin(call, cancellation)
+        running, request = self._begin(call, None)
         with running.held:
-            return self._answer(running, self._server.infer(request))
+            response = self._server.infer_now(request)
+            if response is None:
+                request.cancellation = cancellation
+                response = self._server.infer(request)
+            return self._answer(running, response)
+
+    def run_quickly(self, call: InferCall) -> InferAnswer | None:
+        """The answer to a call for a model that has been quick, from this thread; None where
+        `submit` is needed.  Raises `TritonError`.
+        """
+        if not self._quick.is_quick(call.model_name):
+            return None
+        running, request = self._begin(call, None)
+        with running.held:
+            response = self._server.infer_now(request)
+            if response is None:
+                return None
+            self._quick.computed(call.model_name, response.timing)
+            return self._answer(running, response)
 
     def _begin(
-        self, call: InferCall, cancellation: Cancellation
+        self, call: InferCall, cancellation: Cancellation | None
     ) -> tuple[_Running, InferenceRequest]:
         self._enter()
         with ExitStack() as held:
@@ -144,7 +164,7 @@ class Inference:
 
     # calls to requests ------------------------------------------------------------------------
 
-    def _request(self, running: _Running, cancellation: Cancellation) -> InferenceRequest:
+    def _request(self, running: _Running, cancellation: Cancellation | None) -> InferenceRequest:
         call, own = running.call, running.parameters
         _refuse_twice("input", [tensor.name for tensor in call.inputs])
         _refuse_twice("output", [output.name for output in call.outputs])
@@ -190,6 +210,7 @@ class Inference:
                 if isinstance(outcome, TritonError):
                     result = outcome
                 else:
+                    self._quick.computed(running.call.model_name, outcome.timing)
                     result = self._answer(running, outcome)
             except TritonError as error:
                 result = error

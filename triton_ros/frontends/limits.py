@@ -27,6 +27,11 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """Tokens left, and when that was."""
 
+    @property
+    def limits(self) -> bool:
+        """Whether anything is ever held back."""
+        return self._rate > 0
+
     def wait_s(self, client: str) -> float:
         """0 if the client's request may pass (it is counted then), else seconds until one may."""
         if not self._rate:

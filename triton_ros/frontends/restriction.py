@@ -98,6 +98,10 @@ class Restrictions:
             for api, key in parse_restrictions(option, entries).items()
         }
 
+    def restricts(self, api: Api) -> bool:
+        """Whether the API needs a key."""
+        return api in self._keys
+
     def missing(self, api: Api, header: GetHeader) -> str:
         """The header that a request for an API lacks, or has wrong; "" if it may pass."""
         key = self._keys.get(api)

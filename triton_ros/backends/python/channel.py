@@ -14,6 +14,7 @@ from typing import Any
 Message = dict[str, Any]
 
 _LENGTH = struct.Struct("<I")
+_AT_ONCE = 1 << 16
 _LONGEST = 1 << 28
 """Bytes; tensors are not in messages."""
 
@@ -24,6 +25,8 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
         self._sending = threading.Lock()
+        self._read = bytearray()
+        """What came beyond the last message."""
 
     def send(self, message: Message) -> None:
         """Raises `OSError` when the other end is gone."""
@@ -52,13 +55,15 @@ class Channel:
         self._socket.close()
 
     def _exactly(self, size: int) -> bytes | None:
-        parts = bytearray()
-        while len(parts) < size:
+        """The next bytes; reads as many at once as there are."""
+        while len(self._read) < size:
             try:
-                part = self._socket.recv(size - len(parts))
+                part = self._socket.recv(max(_AT_ONCE, size - len(self._read)))
             except OSError:
                 return None
             if not part:
                 return None
-            parts += part
-        return bytes(parts)
+            self._read += part
+        found = bytes(self._read[:size])
+        del self._read[:size]
+        return found

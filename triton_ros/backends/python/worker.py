@@ -57,6 +57,8 @@ class Worker(pb_utils.Host):
         self._lock = threading.Lock()
         self._cancelled: dict[int, bool] = {}
         """Requests that are not ended, and whether they are withdrawn."""
+        self._held: list[Message] | None = None
+        """Answers of an execution that go with its end, all in one message; None for none."""
 
     def run(self) -> None:
         """Until the host says so."""
@@ -71,7 +73,8 @@ class Worker(pb_utils.Host):
                 answer = handle(message)
             except ModelFault as fault:
                 answer = {"op": "failed", "error": str(fault)}
-            self._send({**answer, "to": message["op"]})
+            held = self._take_held()
+            self._send({**answer, "to": message["op"], **({"answers": held} if held else {})})
             if message["op"] == "finalize":
                 return
 
@@ -131,7 +134,14 @@ class Worker(pb_utils.Host):
         self._tell_readiness()
         return {"op": "done"}
 
+    def _take_held(self) -> list[Message]:
+        with self._lock:
+            held, self._held = self._held, None
+        return held or []
+
     def _do_execute(self, message: Message) -> Message:
+        if not self._decoupled:
+            self._held = []
         answers = [_Answer(self, entry["n"]) for entry in message["requests"]]
         requests = []
         for index, entry in enumerate(message["requests"]):
@@ -183,7 +193,12 @@ class Worker(pb_utils.Host):
         """One response to the request of that number."""
         if last:
             self._cancelled.pop(number, None)
-        self._send({"op": "answer", "n": number, "last": last, **message})
+        answer = {"op": "answer", "n": number, "last": last, **message}
+        with self._lock:
+            if self._held is not None:
+                self._held.append(answer)
+                return
+        self._send(answer)
 
     # what the model asks of the server ------------------------------------------------------------
 

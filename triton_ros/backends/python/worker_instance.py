@@ -80,9 +80,11 @@ class WorkerInstance:
                 worker = self._usable()
                 _send(worker, batch)
             answer = worker.wait("execute", self._timeout)
+            for each in answer.get("answers", ()):
+                self._answer(each, worker)
             if answer["op"] == "failed":
                 self._fail(batch, self._failed(answer["error"]))
-            elif not self._decoupled:
+            elif not self._decoupled and not all(r.answered for r in batch):
                 worker.wait_for(lambda: all(r.answered for r in batch), self._timeout)
         except WorkerDied as death:
             self._fail(batch, self._unhealthy(str(death)))
@@ -172,8 +174,10 @@ class WorkerInstance:
 
     def _handle(self, message: Message) -> None:
         worker = self._worker
-        if message["op"] == "answer":
-            self._answer(message)
+        if message["op"] == "answer" and worker is not None:
+            self._answer(message, worker)
+            if message["last"]:
+                worker.notify()
         elif message["op"] == "log":
             _LOG.log(
                 _LEVELS.get(message["level"], logging.INFO), "%s: %s", self.name, message["text"]
@@ -183,9 +187,9 @@ class WorkerInstance:
         elif worker is not None:
             self._calls.handle(message, worker)
 
-    def _answer(self, message: Message) -> None:
-        running, worker = self._running.get(message["n"]), self._worker
-        if running is None or worker is None:
+    def _answer(self, message: Message, worker: WorkerProcess) -> None:
+        running = self._running.get(message["n"])
+        if running is None:
             return
         if "error" in message:
             code, text = message["error"]
@@ -198,7 +202,6 @@ class WorkerInstance:
             running.answered = True
             if self._decoupled:
                 self._end(running)
-            worker.notify()
 
     # its life -------------------------------------------------------------------------------------
 

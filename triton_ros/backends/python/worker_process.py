@@ -14,8 +14,10 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from triton_ros.backends.python.channel import Channel, Message
@@ -58,7 +60,8 @@ class WorkerProcess:
         """How it ended; empty while it lives."""
         self._timeout = settings.timeout
         self._on_message, self._on_death = on_message, on_death
-        self._answers: dict[str, Message] = {}
+        self._steps: SimpleQueue[Message | None] = SimpleQueue()
+        """Ends of steps as they come; None, for ever, once it has ended."""
         self._news = threading.Condition()
         self._reason = ""
         files = [os.memfd_create(f"triton_ros {name}", os.MFD_CLOEXEC) for _ in range(2)]
@@ -127,10 +130,18 @@ class WorkerProcess:
 
     def wait(self, op: str, timeout: float | None) -> Message:
         """The end of a step.  Raises `WorkerDied`, also after a time-out, which kills it."""
-        with self._news:
-            self._news.wait_for(lambda: op in self._answers or self.death, timeout)
-            if op in self._answers:
-                return self._answers.pop(op)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                message = self._steps.get(timeout=left)
+            except Empty:
+                break
+            if message is None:
+                self._steps.put(None)
+                raise WorkerDied(self.death)
+            if message["to"] == op:
+                return message
         if not self.death:
             self.kill(f"did not end '{op}' within {timeout:g} s and was killed")
         raise WorkerDied(self.death)
@@ -186,6 +197,7 @@ class WorkerProcess:
                 return
             self.death = f"process {self.pid} {self._reason or _how(status)}"
             self._news.notify_all()
+        self._steps.put(None)
         self._channel.close()
 
     # threads --------------------------------------------------------------------------------------
@@ -202,9 +214,7 @@ class WorkerProcess:
         while (message := self._channel.receive()) is not None:
             self.writer.free(message.get("free", ()))
             if "to" in message:
-                with self._news:
-                    self._answers[message["to"]] = message
-                    self._news.notify_all()
+                self._steps.put(message)
                 continue
             try:
                 self._on_message(message)

@@ -75,7 +75,8 @@ class _Run:
     deliver: Deliver
     reschedule: Callable[[Item], bool]
     start: int
-    instance: RequestInstance
+    reporter: ReportsTimes | None
+    """The instance, if it tells times of its own."""
     merged: int = 0
     rows: int = 0
 
@@ -85,8 +86,8 @@ class _Run:
     def times(self, end: int) -> tuple[int, int, int]:
         """Nanoseconds of inputs, inference and outputs: the instance's word, where it has one."""
         total, told = end - self.merged, None
-        if not self.decoupled and isinstance(self.instance, ReportsTimes):
-            told = self.instance.times
+        if not self.decoupled and self.reporter is not None:
+            told = self.reporter.times
         read, wrote = told or (0, 0)
         if read + wrote > total:  # by another clock
             read = wrote = 0
@@ -286,6 +287,8 @@ class RequestRunner:
         make_calls: MakeCalls | None,
     ) -> None:
         self._instance = instance
+        # asked once: a protocol's isinstance costs as much as a small model
+        self._reporter = instance if isinstance(instance, ReportsTimes) else None
         self._plan = plan
         self._decoupled = config.decoupled
         self._clock = clock
@@ -305,7 +308,7 @@ class RequestRunner:
         """Answer all items; those of a decoupled model may be answered later."""
         run = _Run(
             *(self._plan, self._decoupled, self._clock, self._deliver, reschedule, start),
-            self._instance,
+            self._reporter,
         )
         requests = self._requests(items, run)
         run.merged = self._clock()

@@ -148,8 +148,10 @@ class GrpcFrontend:
     def _admit(self, api: Api, context: Any) -> None:
         """End the call of an unauthorized client, or of one that asks too often."""
         codes = self._grpc.StatusCode
-        if self._plane.rate.wait_s(_host(context.peer())):
+        if self._plane.rate.limits and self._plane.rate.wait_s(_host(context.peer())):
             context.abort(codes.RESOURCE_EXHAUSTED, "too many requests: max_request_rate")
+        if not self._restricted.restricts(api):
+            return
         metadata = dict(context.invocation_metadata())
         header = self._restricted.missing(api, metadata.get)
         if header:
