@@ -116,6 +116,19 @@ def test_http_keys(guarded: Served) -> None:
     assert ask(guarded.http, "GET", "/v2/health/live").status == 200
 
 
+@pytest.mark.parametrize("path", ["/v2/trace/setting", INFER])
+def test_http_headers_that_are_no_text_are_wrong_keys_and_no_parameters(
+    guarded: Served, path: str
+) -> None:
+    name = "authorization" if path != INFER else "key"
+    found = ask(guarded.http, "GET", path, headers={name: "\xff\xfe"})
+    assert found.status == (401 if path != INFER else 403)
+    forwarded = {"key": "1", "x-seen": "\xff\xfe"}
+    found = ask(guarded.http, "POST", INFER, {"inputs": INPUTS}, forwarded)
+    assert found.status == 400
+    assert "Header 'x-seen' cannot be forwarded: accepted: a value in UTF-8" in found.error
+
+
 def test_grpc_keys(guarded: Served) -> None:
     request = service_pb2.ModelInferRequest(model_name="nope")
     with grpc.insecure_channel(guarded.grpc) as channel:

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import re
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
-from frontend_server import serving
-from http_client import ask
+from frontend_server import Keys, serving
+from http_client import ask, place
 from prometheus_client.parser import text_string_to_metric_families
 from toy_models import Toy, onnx_add_sub, onnx_failing
 
@@ -19,6 +21,7 @@ from triton_ros.core.errors import TritonError
 from triton_ros.core.request import InferenceRequest
 from triton_ros.core.server_options import ServerOptions
 from triton_ros.core.telemetry.stream_figures import StreamFigures
+from triton_ros.frontends.metrics.frontend import MAX_CONNECTIONS
 
 X = np.zeros((3, 16), np.float32)
 CACHED = "max_batch_size: 4 response_cache { enable: true }"
@@ -120,3 +123,20 @@ def test_only_metrics_are_there(tmp_path: Path) -> None:
         }
         for (method, path), status in statuses.items():
             assert ask(found.metrics, method, path).status == status
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_clients_that_say_nothing_keep_nobody_out(tmp_path: Path, keys: Keys, tls: bool) -> None:
+    options: dict[str, Any] = keys.server if tls else {}
+    with ExitStack() as idle, serving(tmp_path, {}, **options) as found:
+        more = 5
+        clients = [
+            idle.enter_context(socket.create_connection(place(found.metrics), timeout=20))
+            for _ in range(MAX_CONNECTIONS + more)
+        ]
+        for client in clients[:more]:
+            assert not client.recv(1), "the oldest are cut off"
+        if not tls:
+            assert ask(found.metrics, "GET", "/metrics").status == 200
+        found.frontends.close()
+        assert not clients[-1].recv(1), "and with the port, all others"

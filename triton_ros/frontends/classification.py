@@ -12,7 +12,7 @@ from triton_ros.core.errors import InvalidArgumentError
 from triton_ros.core.tensor import Array, datatype_of
 
 MAX_ELEMENTS = 1_000_000
-"""Of a tensor; more are refused."""
+"""Of a row; more are refused."""
 
 
 def classify(
@@ -29,13 +29,13 @@ def classify(
             f"class result not available for output due to unsupported type '{datatype}':"
             f" output '{name}'"
         )
-    if array.size > MAX_ELEMENTS:
-        raise InvalidArgumentError(
-            f"classification output tensor too large: '{name}' has {array.size} elements;"
-            f" accepted: up to {MAX_ELEMENTS}"
-        )
     rows = array.shape[0] if batched and array.ndim else 1
     values = array.reshape(rows, -1) if array.size else np.empty((rows, 0), array.dtype)
+    if values.shape[1] > MAX_ELEMENTS:
+        raise InvalidArgumentError(
+            f"classification output tensor too large: '{name}' has {values.shape[1]} elements;"
+            f" accepted: up to {MAX_ELEMENTS}"
+        )
     k = min(count, values.shape[1])
     found = np.empty((rows, k), np.object_)
     for row, line in enumerate(values):

@@ -84,13 +84,15 @@ class DataPlane:
         return True
 
     def ready(self) -> bool:
-        """Whether every model that should serve does (strict readiness)."""
+        """Whether every model that should serve does (strict readiness).
+
+        As Triton's, it excuses what has been unloaded, but not what is just being.
+        """
         self.live()
-        bad = (ModelState.LOADING, ModelState.UNKNOWN)
-        return not any(
-            entry.state in bad or (entry.state is ModelState.UNAVAILABLE and entry.reason)
+        return all(
+            entry.state is ModelState.READY or entry.reason == "unloaded"
             for entry in self.server.repository_index()
-            if entry.version is not None and entry.reason != "unloaded"
+            if entry.version is not None
         )
 
     def model_ready(self, name: str, version: str = "") -> bool:

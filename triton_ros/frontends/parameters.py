@@ -62,7 +62,7 @@ def forwarded_headers(
 ) -> dict[str, Parameter]:
     """The headers in whose names the pattern is found, as parameters.
 
-    Raises `InvalidArgumentError` for one whose name is the protocol's own.
+    Raises `InvalidArgumentError` for one whose name is the protocol's own, or that is no UTF-8.
     """
     if pattern is None:
         return {}
@@ -73,8 +73,18 @@ def forwarded_headers(
                 raise InvalidArgumentError(
                     f"Header '{name}' is reserved for Triton usage and cannot be forwarded."
                 )
-            found[name] = value
+            found[name] = _text(name, value)
     return found
+
+
+def _text(name: str, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(
+            f"Header '{name}' cannot be forwarded: accepted: a value in UTF-8"
+        ) from error
+    return value
 
 
 def _flag(name: str, value: Parameter) -> bool:

@@ -46,7 +46,11 @@ class Key:
 
     def fits(self, found: str | None) -> bool:
         """Whether a header's value is the key's; takes as long whatever the value is."""
-        return found is not None and hmac.compare_digest(found.encode(), self.value.encode())
+        if found is None:
+            return False
+        # what a client sends need not be UTF-8: such bytes come as surrogates
+        given = found.encode("utf-8", "surrogateescape")
+        return hmac.compare_digest(given, self.value.encode("utf-8", "surrogateescape"))
 
 
 def parse_restrictions(option: str, entries: Sequence[str]) -> Mapping[Api, Key]:

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -24,6 +27,10 @@ _HEADS = re.compile(rb"^(# HELP|# TYPE) (nv_\w+)_total ", re.MULTILINE)
 
 MAX_SCRAPES = 8
 """At once; more are refused."""
+
+
+MAX_CONNECTIONS = 32
+"""At once; for one more the oldest is cut off, so clients that keep theirs keep nobody out."""
 
 
 class MetricsFrontend:
@@ -79,10 +86,39 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], registry: CollectorRegistry) -> None:
         self.registry = registry
         self.scrapes = threading.BoundedSemaphore(MAX_SCRAPES)
+        self._lock = threading.Lock()
+        self._connections: dict[socket.socket, None] = {}
+        """Those that are open, the oldest first."""
         super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: object) -> None:
+        with self._lock:
+            self._connections[request] = None
+            if len(self._connections) > MAX_CONNECTIONS:
+                oldest = next(iter(self._connections))
+                del self._connections[oldest]
+                _cut_off(oldest)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._connections.pop(request, None)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        super().server_close()
+        with self._lock:
+            for connection in self._connections:
+                _cut_off(connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hung up, or no TLS: nothing to say."""
+
+
+def _cut_off(connection: socket.socket) -> None:
+    """End it; its thread sees that, and closes it."""
+    with suppress(OSError):  # it is gone already
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # a TLS socket's own needs its thread
 
 
 class _Handler(BaseHTTPRequestHandler):
