@@ -73,9 +73,10 @@ def start_frontends(
     None if they open no port.  Raises `ConfigError` naming the value that cannot be followed.
     """
     from triton_ros import __version__  # noqa: PLC0415 (see above)
+    from triton_ros.backends.tensorrt.shared_regions import CudaRegions  # noqa: PLC0415
     from triton_ros.frontends import serving  # noqa: PLC0415
 
-    return serving.start_frontends(server, values, __version__, streams)
+    return serving.start_frontends(server, values, __version__, streams, CudaRegions())
 
 
 def tune_process() -> None:

@@ -19,6 +19,7 @@ from triton_ros.core.server import InferenceServer
 from triton_ros.core.telemetry.stream_figures import StreamFigures
 from triton_ros.frontends.data_plane import DataPlane
 from triton_ros.frontends.options import FrontendOptions
+from triton_ros.frontends.shared_memory import OpenCuda, no_cuda
 
 Streams: TypeAlias = Callable[[], Iterable[StreamFigures]]
 
@@ -57,9 +58,10 @@ class Frontends:
         options: FrontendOptions,
         version: str,
         streams: Streams = tuple,
+        open_cuda: OpenCuda = no_cuda,
     ) -> None:
         self._options = options
-        self.plane = DataPlane(server, options, version)
+        self.plane = DataPlane(server, options, version, open_cuda)
         self._streams = streams
         self._timeout = server.options.exit_timeout_secs
         self._open = ExitStack()
@@ -100,6 +102,7 @@ def start_frontends(
     values: Mapping[str, object],
     version: str,
     streams: Streams = tuple,
+    open_cuda: OpenCuda = no_cuda,
 ) -> Frontends | None:
     """Open what `values` (by `FrontendOptions`' names) ask for; None if that is nothing.
 
@@ -108,6 +111,6 @@ def start_frontends(
     options = FrontendOptions.of(values)
     if not options.any:
         return None
-    frontends = Frontends(server, options, version, streams)
+    frontends = Frontends(server, options, version, streams, open_cuda)
     frontends.start()
     return frontends

@@ -3,7 +3,9 @@
 // Device and pinned memory.  Fresh memory is garbage, freed memory is garbage of another kind.
 #include "state.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -24,7 +26,16 @@ struct Block {
   size_t size;
   int device;
   char* bytes;
+  int file = -1;  // of memory that other processes may open
+  bool foreign = false;
 };
+
+struct Handle {  // what the 64 bytes of a CUipcMemHandle are
+  char magic[8];
+  int process, file, device;
+  size_t size;
+};
+constexpr char kMagic[8] = "fakeipc";
 struct Pinned {
   size_t size;
   unsigned flags;
@@ -86,11 +97,16 @@ CUdeviceptr allocate(int device, size_t size) {
 bool release(CUdeviceptr address) {
   Lock lock(table_mutex);
   auto found = blocks().find(address);
-  if (found == blocks().end()) return false;
+  if (found == blocks().end() || found->second.foreign) return false;
   Block block = found->second;
   used()[block.device] -= block.size;
   memset(block.bytes, kFreed, block.size);
-  free(block.bytes);
+  if (block.file < 0) {
+    free(block.bytes);
+  } else {
+    munmap(block.bytes, block.size);
+    close(block.file);
+  }
   blocks().erase(found);  // the address stays reserved: who still uses it is found out
   count("device_allocations", -1);
   count("device_bytes", -static_cast<long>(block.size));
@@ -230,5 +246,75 @@ API cuMemHostGetDevicePointer(CUdeviceptr* device, void* address, unsigned) {
     return CUDA_ERROR_INVALID_VALUE;
   }
   *device = reinterpret_cast<CUdeviceptr>(address);
+  return CUDA_SUCCESS;
+}
+
+API cuMemGetAddressRange(CUdeviceptr* base, size_t* size, CUdeviceptr address) {
+  CURRENT(context)
+  Lock lock(table_mutex);
+  auto found = block_around(address, 1);
+  if (found == blocks().end()) return CUDA_ERROR_NOT_FOUND;
+  if (base) *base = found->first;
+  if (size) *size = found->second.size;
+  return CUDA_SUCCESS;
+}
+
+API cuIpcGetMemHandle(CUipcMemHandle* handle, CUdeviceptr address) {
+  CURRENT(context)
+  Lock lock(table_mutex);
+  auto found = block_around(address, 1);
+  if (found == blocks().end() || found->second.foreign) return CUDA_ERROR_INVALID_VALUE;
+  Block& block = found->second;
+  if (block.file < 0) {  // from now on where others can reach it
+    block.file = memfd_create("fakecuda", MFD_CLOEXEC);
+    if (block.file < 0 || ftruncate(block.file, block.size)) return CUDA_ERROR_OUT_OF_MEMORY;
+    void* place = mmap(nullptr, block.size, PROT_READ | PROT_WRITE, MAP_SHARED, block.file, 0);
+    memcpy(place, block.bytes, block.size);
+    free(block.bytes);
+    block.bytes = static_cast<char*>(place);
+  }
+  Handle made{{}, getpid(), block.file, block.device, block.size};
+  memcpy(made.magic, kMagic, sizeof kMagic);
+  memset(handle, 0, sizeof *handle);
+  memcpy(handle, &made, sizeof made);
+  return CUDA_SUCCESS;
+}
+
+API cuIpcOpenMemHandle(CUdeviceptr* address, CUipcMemHandle given, unsigned flags) {
+  CURRENT(context)
+  Handle handle;
+  memcpy(&handle, &given, sizeof handle);
+  if (flags != CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) return CUDA_ERROR_INVALID_VALUE;
+  if (memcmp(handle.magic, kMagic, sizeof kMagic)) return CUDA_ERROR_INVALID_VALUE;
+  if (handle.process == getpid()) return CUDA_ERROR_INVALID_CONTEXT;  // as NVIDIA's
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/fd/%d", handle.process, handle.file);
+  int file = open(path, O_RDWR | O_CLOEXEC);
+  if (file < 0) return CUDA_ERROR_INVALID_VALUE;
+  void* bytes = mmap(nullptr, handle.size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  int nowhere = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* place = mmap(nullptr, pages(handle.size), PROT_NONE, nowhere, -1, 0);
+  Lock lock(table_mutex);
+  *address = reinterpret_cast<CUdeviceptr>(place);
+  blocks()[*address] = {handle.size, handle.device, static_cast<char*>(bytes), file, true};
+  used()[handle.device] += handle.size;
+  count("device_allocations");
+  count("device_bytes", handle.size);
+  return CUDA_SUCCESS;
+}
+
+API cuIpcCloseMemHandle(CUdeviceptr address) {
+  CURRENT(context)
+  wait_for_all(context);
+  Lock lock(table_mutex);
+  auto found = blocks().find(address);
+  if (found == blocks().end() || !found->second.foreign) return CUDA_ERROR_INVALID_VALUE;
+  Block block = found->second;
+  blocks().erase(found);
+  munmap(block.bytes, block.size);
+  close(block.file);
+  used()[block.device] -= block.size;
+  count("device_allocations", -1);
+  count("device_bytes", -static_cast<long>(block.size));
   return CUDA_SUCCESS;
 }

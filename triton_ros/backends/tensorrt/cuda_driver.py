@@ -89,6 +89,13 @@ class CudaDevice(Protocol):
         """Raises `CudaError`."""
         ...
 
+    def open_shared(self, handle: bytes) -> Memory:
+        """Memory of another process, by the 64 bytes of CUDA's interprocess communication.
+
+        Raises `CudaError`.
+        """
+        ...
+
     def allocate_host(self, size: int, *, mapped: bool = False) -> HostMemory:
         """`mapped`: with an address on the device.  Raises `CudaError`."""
         ...

@@ -96,6 +96,9 @@ class CudaPythonDevice:
     def allocate(self, size: int) -> _DeviceMemory:
         return _DeviceMemory(self._call, size)
 
+    def open_shared(self, handle: bytes) -> _SharedMemory:
+        return _SharedMemory(self._call, handle)
+
     def allocate_host(self, size: int, *, mapped: bool = False) -> _HostMemory:
         return _HostMemory(self._call, size, mapped)
 
@@ -163,6 +166,20 @@ class _DeviceMemory:
 
     def free(self) -> None:
         self._call("cuMemFree", self._pointer)
+
+
+class _SharedMemory:
+    def __init__(self, call: _Calls, handle: bytes) -> None:
+        self._call = call
+        given = call.cuda.CUipcMemHandle()
+        ctypes.memmove(given.getPtr(), handle, len(handle))
+        flags = int(call.cuda.CUipcMem_flags.CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS)
+        self._pointer = call("cuIpcOpenMemHandle", given, flags)
+        self.address = int(self._pointer)
+        self.size = int(call("cuMemGetAddressRange", self._pointer)[1])
+
+    def free(self) -> None:
+        self._call("cuIpcCloseMemHandle", self._pointer)
 
 
 class _HostMemory:

@@ -82,6 +82,10 @@ class PycudaDevice:
         with _translated(self._cuda):
             return _DeviceMemory(self._cuda.mem_alloc(size), size)
 
+    def open_shared(self, handle: bytes) -> _SharedMemory:
+        with _translated(self._cuda):
+            return _SharedMemory(self._cuda, handle)
+
     def allocate_host(self, size: int, *, mapped: bool = False) -> _HostMemory:
         flags = self._cuda.host_alloc_flags.DEVICEMAP if mapped else 0
         with _translated(self._cuda):
@@ -112,6 +116,16 @@ class _DeviceMemory:
 
     def free(self) -> None:
         self._allocation.free()
+
+
+class _SharedMemory:
+    def __init__(self, cuda: Any, handle: bytes) -> None:
+        self._opened = cuda.IPCMemoryHandle(bytearray(handle))
+        self.address = int(self._opened)
+        self.size = int(cuda.mem_get_address_range(self.address)[1])
+
+    def free(self) -> None:
+        self._opened.close()
 
 
 class _HostMemory:
