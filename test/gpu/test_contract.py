@@ -30,6 +30,7 @@ OURS = {
     *(("_cache", "read"), ("_cache", "write")),
     *(("_owners", "release"), ("_buffers", "release")),
     *(("host", "free"), ("device", "free"), ("allocation", "free"), ("_allocation", "free")),
+    *(("_memory", "free"), ("owners", "release")),
 }
 """Members of the backend's own objects, and of pycuda's, that TensorRT has or had by that name."""
 
