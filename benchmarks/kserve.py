@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m benchmarks.kserve [--triton VENV]`: V2 over HTTP, gRPC, shared memory; in process.
 
-One model of the Python backend (``y = x``, in a worker process) behind `triton_ros serve`, and
-behind a real Triton if there is one; both get the very same bytes from the same client, in turns.
-Per cell: requests a second, p50 and p99 in milliseconds, and CPU milliseconds a request of the
+One model of the Python backend (``y = x``) behind `triton_ros serve`, once in a worker process as
+Triton has it (*worker*) and once with ``IN_PROCESS`` (*thread*), and behind a real Triton if there
+is one; all get the very same bytes from the same client, in turns.  Per cell: requests a second, p50 and p99 in milliseconds, and CPU milliseconds a request of the
 server with its workers.  *small* is 64 bytes, *image* [1,3,640,640] FP32 (4.9 MB), both ways.
 
 A real Triton is in the wheel of nvidia-pytriton, which wants another protobuf than we do and so an
@@ -63,7 +63,10 @@ def main() -> int:
     given = parser.parse_args()
     cells: dict[tuple[str, str, int, str], list[Figures]] = {}
     with ExitStack() as stack:
-        servers = [stack.enter_context(ours(stack.enter_context(repository())))]
+        servers = [
+            stack.enter_context(ours(repository_of(stack), "worker")),
+            stack.enter_context(ours(repository_of(stack, IN_PROCESS), "thread")),
+        ]
         if given.triton:
             servers.append(stack.enter_context(real_triton(repository_of(stack), given.triton)))
         for _ in range(ROUNDS):
@@ -75,7 +78,7 @@ def main() -> int:
         for size in SIZES:
             for callers in CONCURRENCY:
                 figures = in_process(place, size, callers, SECONDS)
-                cells[size, "in process", callers, "triton_ros"] = [figures]
+                cells[size, "in process", callers, "thread"] = [figures]
     report({key: best(found) for key, found in cells.items()})
     return 0
 
@@ -109,9 +112,9 @@ def repository(more: str = "") -> Iterator[Path]:
         yield Path(root)
 
 
-def repository_of(stack: ExitStack) -> Path:
+def repository_of(stack: ExitStack, more: str = "") -> Path:
     """One that lives as long as the stack."""
-    return stack.enter_context(repository())
+    return stack.enter_context(repository(more))
 
 
 def report(cells: dict[tuple[str, str, int, str], Figures]) -> None:

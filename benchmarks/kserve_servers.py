@@ -60,7 +60,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def ours(repository: Path) -> Iterator[Server]:
+def ours(repository: Path, name: str) -> Iterator[Server]:
     """`triton_ros serve`, which may use shared memory."""
     http, grpc, metrics = _free_ports(3)
     command = [
@@ -74,7 +74,7 @@ def ours(repository: Path) -> Iterator[Server]:
     command += ["--http-port", str(http), "--grpc-port", str(grpc), "--metrics-port", str(metrics)]
     command += ["--allow-client-shm", "true"]
     with _running(command, http, {}) as pid:
-        yield Server("triton_ros", http, grpc, pid)
+        yield Server(name, http, grpc, pid)
 
 
 @contextmanager

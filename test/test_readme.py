@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from frontend_server import serving
 from onnx import helper
 from toy_models import Toy, onnx_add_sub, onnx_affine, onnx_model, write_repository
 
@@ -87,3 +88,9 @@ def test_every_field_of_a_configuration_is_in_the_table() -> None:
         and not any(field.startswith(place) for place in whole)
     ]
     assert missing == []
+
+
+def test_the_client_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(tmp_path, {"add_sub": Toy(onnx_add_sub())}) as served:
+        exec(block("python", "# any Triton client").replace("localhost:8000", served.http), {})
+    assert capsys.readouterr().out.split() == ["[[2.", *["2."] * 14, "2.]]"]
