@@ -4,8 +4,9 @@
 
 One model of the Python backend (``y = x``) behind `triton_ros serve`, once in a worker process as
 Triton has it (*worker*) and once with ``IN_PROCESS`` (*thread*), and behind a real Triton if there
-is one; all get the very same bytes from the same client, in turns.  Per cell: requests a second, p50 and p99 in milliseconds, and CPU milliseconds a request of the
-server with its workers.  *small* is 64 bytes, *image* [1,3,640,640] FP32 (4.9 MB), both ways.
+is one; all get the very same bytes from the same client, in turns.  Per cell: requests a second,
+p50 and p99 in milliseconds, and CPU milliseconds a request of the server with its workers.  *small*
+is 64 bytes, *image* [1,3,640,640] FP32 (4.9 MB), both ways.
 
 A real Triton is in the wheel of nvidia-pytriton, which wants another protobuf than we do and so an
 environment of its own::

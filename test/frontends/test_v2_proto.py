@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2
 
 from triton_ros.core.errors import InvalidArgumentError, TritonError
+from triton_ros.core.infer_parameter import set_parameter
 from triton_ros.core.tensor import Array
 from triton_ros.frontends import v2_proto
 from triton_ros.frontends.exchange import AnswerOutput, InferAnswer, RegionSlice, WantedOutput
@@ -42,7 +43,7 @@ def contents(**values: Any) -> Any:
 
 def parameter(value: Any) -> Any:
     found = service_pb2.InferParameter()
-    v2_proto.set_parameter(found, "p", value)
+    set_parameter(found, "p", value)
     return found
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from triton_ros.core.errors import InternalError, InvalidArgumentError, UnavailableError
+from triton_ros.core.errors import InvalidArgumentError, UnavailableError
+from triton_ros.core.infer_parameter import set_parameter
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array
 from triton_ros.core.tensor_bytes import (
@@ -264,22 +265,6 @@ def _output(message: Any, output: AnswerOutput) -> Buffer:
     entry.parameters["shared_memory_offset"].int64_param = output.data.offset
     entry.parameters["shared_memory_byte_size"].int64_param = output.data.byte_size
     return b""
-
-
-def set_parameter(field: Any, name: str, value: Parameter) -> None:
-    """An `InferParameter` of a value."""
-    if isinstance(value, bool):
-        field.bool_param = value
-    elif isinstance(value, str):
-        field.string_param = value
-    elif isinstance(value, float):
-        field.double_param = value
-    elif -(1 << 63) <= value < 1 << 63:
-        field.int64_param = value
-    elif value < 1 << 64:
-        field.uint64_param = value
-    else:
-        raise InternalError(f"parameter '{name}' {value} does not fit 64 bits")
 
 
 def _head(number: int, size: int) -> bytes:

@@ -17,7 +17,8 @@ from triton_ros.backends.kserve.exchange import (
     RemoteRequest,
 )
 from triton_ros.backends.kserve.tensor_bytes import fitted, from_bytes, spec, to_bytes
-from triton_ros.core.errors import InternalError, InvalidArgumentError
+from triton_ros.core.errors import InternalError
+from triton_ros.core.infer_parameter import set_parameter
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array
 from triton_ros.core.tensor_bytes import TYPED_CONTENTS
@@ -27,7 +28,7 @@ def infer_request(messages: Any, model: str, version: str, request: RemoteReques
     """A `ModelInferRequest`; `messages` is the generated module."""
     message = messages.ModelInferRequest(model_name=model, model_version=version, id=request.id)
     for name, value in request.parameters.items():
-        _set_parameter(message.parameters[name], name, value)
+        set_parameter(message.parameters[name], name, value)
     raw = message.raw_input_contents
     for name, array in request.inputs.items():
         message.inputs.add(name=name, datatype=request.datatypes[name], shape=array.shape)
@@ -36,21 +37,6 @@ def infer_request(messages: Any, model: str, version: str, request: RemoteReques
     for name in request.outputs:
         message.outputs.add(name=name)
     return message
-
-
-def _set_parameter(field: Any, name: str, value: Parameter) -> None:
-    if isinstance(value, bool):
-        field.bool_param = value
-    elif isinstance(value, str):
-        field.string_param = value
-    elif isinstance(value, float):
-        field.double_param = value
-    elif -(1 << 63) <= value < 1 << 63:
-        field.int64_param = value
-    elif value < 1 << 64:
-        field.uint64_param = value
-    else:
-        raise InvalidArgumentError(f"parameter '{name}' {value} does not fit 64 bits")
 
 
 def parameters(fields: Mapping[str, Any]) -> dict[str, Parameter]:
