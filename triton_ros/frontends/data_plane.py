@@ -186,7 +186,8 @@ class DataPlane:
         check_model_name(name)
         if not files and not self.server.ready_versions(name):
             self._check_in_repository(name)
-        return self.server.load_model(name, config, files)
+        load = self.server.load_model(name, config, files)
+        return _polled(name, load) if config or files else load
 
     def unload(self, name: str, dependents: bool = False) -> Future[None]:
         """Unload a model; as in Triton, an unknown one is no error."""
@@ -260,6 +261,25 @@ class DataPlane:
     def _check_traced(self, model: str) -> None:
         if model and not self.server.ready_versions(model):
             raise InvalidArgumentError(f"Request for unknown model : {model}")
+
+
+def _polled(name: str, load: Future[None]) -> Future[None]:
+    """A load with what the client brought: what is wrong with that has Triton's text and status."""
+    polled: Future[None] = Future()
+
+    def finished(load: Future[None]) -> None:
+        error = None if load.cancelled() else load.exception()
+        if isinstance(error, InvalidArgumentError):
+            error = InternalError(
+                f"failed to load '{name}', failed to poll from model repository: {error}"
+            )
+        if error is not None:
+            polled.set_exception(error)
+        else:
+            polled.set_result(None)
+
+    load.add_done_callback(finished)
+    return polled
 
 
 def check_model_name(name: str) -> None:
