@@ -49,7 +49,7 @@ setup(
         "config": ["protobuf", "tritonclient"],
         "onnxruntime": ["onnxruntime"],
         "kserve": ["grpcio", "protobuf", "tritonclient"],
-        "frontends": ["aiohttp", "grpcio", "prometheus_client", "protobuf", "tritonclient"],
+        "frontends": ["aiohttp>=3.9", "grpcio", "prometheus_client", "protobuf", "tritonclient"],
         "tflite": ["ai-edge-litert"],
         "openvino": ["openvino"],
         "tensorflow": ["tensorflow"],

@@ -10,9 +10,10 @@ import time
 from concurrent.futures import Future
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 
-from triton_ros.core.errors import ConfigError
+from triton_ros.core.errors import ConfigError, UnsupportedError
 from triton_ros.frontends.data_plane import DataPlane
 from triton_ros.frontends.http.connection import Connection, Server
 from triton_ros.frontends.http.endpoints import Endpoints
@@ -39,7 +40,14 @@ class HttpFrontend:
         self.port = 0
 
     def start(self) -> None:
-        """Listen.  Raises `ConfigError` for an address, a port or a certificate that cannot be."""
+        """Listen.  Raises `ConfigError` for an address, a port or a certificate that cannot be, and
+        `UnsupportedError` for an aiohttp that is too old.
+        """
+        if not hasattr(Server, "pre_shutdown"):
+            raise UnsupportedError(
+                f"allow_http needs aiohttp 3.9 or newer, found {aiohttp.__version__}:"
+                " pip install 'aiohttp>=3.9'"
+            )
         self._thread.start()
         try:
             self._run(self._listen())
