@@ -3,7 +3,7 @@ RUN := . .venv/ros_env.sh && ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 MODELS := build/model_repository
 
 .DEFAULT_GOAL := help
-.PHONY: help env frameworks gpu-rig models demo test lint bench shell clean
+.PHONY: help env frameworks gpu-rig models demo test lint bench soak shell clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ lint: env ## ruff and mypy
 bench: env models ## the server alone, then latency and throughput against the bare runtime
 	@$(RUN) python -m benchmarks.scheduler
 	@$(RUN) python -m benchmarks.run
+	@$(RUN) python -m benchmarks.kserve
+	@$(RUN) python -m benchmarks.swap
+
+soak: env models ## everything at once for 30 minutes; nothing may grow (ARGS="--minutes 5")
+	@$(RUN) python -m benchmarks.soak $(ARGS)
 
 shell: env ## a shell in which ros and triton_ros work
 	@. .venv/ros_env.sh && exec $${SHELL:-sh}

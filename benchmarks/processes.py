@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
 
 ECHO_TOPIC, ECHO_DETECTIONS = "/echo/image_raw", "/echo/detections"
 TOPIC, DETECTIONS = "/camera/image_raw", "/triton_ros/front/detections"
@@ -22,6 +25,11 @@ class Measured:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        """The process'."""
+        return self._process.pid
+
     def cpu_seconds(self) -> float:
         """User and system time so far."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -30,21 +38,27 @@ class Measured:
 
 @contextmanager
 def node(repository: Path, model: str) -> Iterator[Measured]:
-    """The node, active after a while."""
+    """The node with one stream, active after a while."""
+    front = {"model": model, "topic": TOPIC, "reliability": "reliable", "policy": "queue:8"}
     parameters = {
-        "autostart": "true",
-        "model_repository": f"[{repository}]",
-        "load_models": f"[{model}]",
-        "streams.front.model": model,
-        "streams.front.topic": TOPIC,
-        "streams.front.reliability": "reliable",
-        "streams.front.policy": "queue:8",
+        "model_repository": [str(repository)],
+        "load_models": [model],
+        "streams": {"front": front},
     }
-    arguments = ["-m", "triton_ros.main", "--ros-args", "--log-level", "warn"]
-    for name, value in parameters.items():
-        arguments += ["-p", f"{name}:={value}"]
-    with _running(arguments) as measured:
+    with run_node(parameters) as measured:
         yield measured
+
+
+@contextmanager
+def run_node(parameters: Mapping[str, Any]) -> Iterator[Measured]:
+    """The node with these parameters, active after a while."""
+    with NamedTemporaryFile("w", suffix=".yaml") as file:
+        own = {"autostart": True, **parameters}
+        json.dump({"/**": {"ros__parameters": own}}, file)  # JSON is YAML
+        file.flush()
+        arguments = ["-m", "triton_ros.main", "--ros-args", "--log-level", "warn"]
+        with _running([*arguments, "--params-file", file.name]) as measured:
+            yield measured
 
 
 @contextmanager

@@ -48,13 +48,14 @@ OK, WARN, ERROR = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.
 
 
 def test_node() -> None:
-    good = node_status("ns/n", "active", "", {})
+    good = node_status("ns/n", "active", "", {}, {"http": "127.0.0.1:8000"})
     assert (good.name, good.level, good.message) == ("ns/n: node", OK, "active")
-    assert values(good) == {"state": "active", "refused_names": "0"}
-    warned = node_status("n", "active", "", {"a-b": "a_b"})
+    wanted = {"state": "active", "refused_names": "0", "http": "127.0.0.1:8000"}
+    assert values(good) == wanted
+    warned = node_status("n", "active", "", {"a-b": "a_b"}, {})
     assert (warned.level, values(warned)["refused_names"]) == (WARN, "1")
     assert warned.message == "model 'a-b' has no services: same name as 'a_b'"
-    failed = node_status("n", "unconfigured", "configure: why", {"a-b": "a_b"})
+    failed = node_status("n", "unconfigured", "configure: why", {"a-b": "a_b"}, {})
     assert (failed.level, failed.message) == (ERROR, "configure: why")
 
 

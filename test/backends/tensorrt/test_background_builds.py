@@ -18,6 +18,7 @@ from cuda_rig import CudaRig
 from toy_models import Toy, write_model
 
 from triton_ros.cli import prebuild
+from triton_ros.cli.application import Application
 from triton_ros.core.errors import TritonError
 from triton_ros.core.request import InferenceRequest
 from triton_ros.core.server import InferenceServer
@@ -131,9 +132,11 @@ def test_prebuild_says_what_it_built(
     def server_of(repositories: object) -> Iterator[InferenceServer]:
         yield served.server
 
+    application = Application(server_of, lambda *_: None, lambda: None)
+
     def run() -> str:
         given = argparse.Namespace(model_repository=[served.directory.parent], model=["toy"])
-        assert prebuild.run(given, server_of, lambda: None) == 0
+        assert prebuild.run(given, application) == 0
         return capsys.readouterr().out
 
     assert f"found {cache}" in run()

@@ -152,7 +152,8 @@ class GrpcFrontend:
             context.abort(codes.RESOURCE_EXHAUSTED, "too many requests: max_request_rate")
         if not self._restricted.restricts(api):
             return
-        metadata = dict(context.invocation_metadata())
+        # those whose names end in "-bin" are bytes, which no key is
+        metadata = {k: v for k, v in context.invocation_metadata() if isinstance(v, str)}
         header = self._restricted.missing(api, metadata.get)
         if header:
             _LOG.warning("gRPC %s of %s: no key", api.value, context.peer())

@@ -1,0 +1,178 @@
+# Copyright 2026 triton_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`make soak`: everything at once for a long time, and nothing grows.
+
+The cameras and swaps of `benchmarks.swap`, with clients of HTTP and gRPC (JSON, binary tensors,
+shared memory, streams) on the same models.  The node's resident memory, threads, file descriptors
+and shared-memory maps are looked at every few seconds.  After a warm-up, their medians of the first
+and of the last quarter may differ by 2 %; every frame has to be answered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc
+import tritonclient.http
+from tritonclient.utils import InferenceServerException, shared_memory
+
+from benchmarks.swap import MODELS, rig
+
+OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench" / "soak.json"
+PERIOD_S, TOLERANCE, WARM_UP = 2.0, 0.02, 0.25
+PICTURE = np.full((240, 320, 3), 128, np.uint8)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the node holds."""
+
+    resident_mb: float
+    threads: int
+    descriptors: int
+    shared_maps: int
+
+
+def sample(pid: int) -> Sample:
+    """Of a process now."""
+    place = Path(f"/proc/{pid}")
+    pages = int((place / "statm").read_text().split()[1])
+    maps = (place / "maps").read_text()
+    return Sample(
+        pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+        len(list((place / "task").iterdir())),
+        len(list((place / "fd").iterdir())),
+        maps.count("/dev/shm/") + maps.count("/memfd:"),
+    )
+
+
+class Clients:
+    """Ask over both protocols until told to stop; what is refused while a model is swapped is not
+    counted, everything else is.
+    """
+
+    def __init__(self, http: str, grpc: str) -> None:
+        self._addresses = {"http": http, "grpc": grpc}
+        self._stop = threading.Event()
+        self.answers = 0
+        self.errors: list[str] = []
+        self._threads = [
+            threading.Thread(target=self._work, args=(protocol,)) for protocol in self._addresses
+        ]
+
+    def __enter__(self) -> Clients:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, protocol: str) -> None:
+        module: Any = {"http": tritonclient.http, "grpc": tritonclient.grpc}[protocol]
+        turn = 0
+        while not self._stop.wait(0.02):
+            turn += 1
+            client = module.InferenceServerClient(self._addresses[protocol])
+            try:
+                for _ in range(10):
+                    self._ask(module, client, protocol, turn)
+                client.get_inference_statistics()
+            except InferenceServerException as error:
+                self.errors.append(str(error)[:200])
+            finally:
+                client.close()
+
+    def _ask(self, module: Any, client: Any, protocol: str, turn: int) -> None:
+        tensor = module.InferInput("IMAGE", list(PICTURE.shape), "UINT8")
+        name, region = f"soak_{protocol}", None
+        if turn % 3:
+            tensor.set_data_from_numpy(PICTURE)
+        else:
+            region = shared_memory.create_shared_memory_region(name, f"/{name}", PICTURE.nbytes)
+            shared_memory.set_shared_memory_region(region, [PICTURE])
+            client.register_system_shared_memory(name, f"/{name}", PICTURE.nbytes)
+            tensor.set_shared_memory(name, PICTURE.nbytes)
+        try:
+            client.infer(MODELS[turn % 2], [tensor])
+            self.answers += 1
+        finally:
+            if region is not None:
+                client.unregister_system_shared_memory(name)
+                shared_memory.destroy_shared_memory_region(region)
+
+
+def drift(samples: list[Sample]) -> dict[str, float]:
+    """Of each figure from the first quarter after the warm-up to the last: 0.02 is 2 % more."""
+    kept = samples[int(len(samples) * WARM_UP) :]
+    quarter = max(1, len(kept) // 4)
+    found = {}
+    for name in asdict(kept[0]):
+        first = median(getattr(each, name) for each in kept[:quarter])
+        last = median(getattr(each, name) for each in kept[-quarter:])
+        found[name] = last / first - 1 if first else float(last)
+    return found
+
+
+def free_port() -> int:
+    """One that nobody has now."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def main() -> int:
+    """Measure, print, write `build/bench/soak.json`; 1 if something grew or was lost."""
+    parser = argparse.ArgumentParser(description="Everything at once for a long time.")
+    parser.add_argument("--minutes", type=float, default=30.0)
+    given = parser.parse_args()
+    http, grpc = free_port(), free_port()
+    network = {"allow_http": True, "http_port": http, "allow_grpc": True, "grpc_port": grpc}
+    samples: list[Sample] = []
+    done = threading.Event()
+    with rig(**network, allow_client_shm=True) as (cameras, node):
+
+        def look() -> None:
+            while not done.wait(PERIOD_S):
+                samples.append(sample(node.pid))
+
+        looking = threading.Thread(target=look)
+        with Clients(f"127.0.0.1:{http}", f"127.0.0.1:{grpc}") as clients:
+            looking.start()
+            started = time.monotonic()
+            figures = cameras.run(given.minutes * 60, 1.0).figures()
+            done.set()
+            looking.join()
+    grown = drift(samples)
+    good = all(value <= TOLERANCE for value in grown.values())
+    good = good and not figures["lost"] and not figures["refused"] and not clients.errors
+    found = {
+        "minutes": (time.monotonic() - started) / 60,
+        "frames": figures,
+        "answers_to_clients": clients.answers,
+        "errors": clients.errors[:5],
+        "drift": grown,
+        "first": asdict(samples[0]),
+        "last": asdict(samples[-1]),
+    }
+    print(json.dumps(found, indent=1))
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps({**found, "samples": [asdict(s) for s in samples]}))
+    print("flat" if good else "something grew, was lost or failed")
+    return int(not good)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
