@@ -52,7 +52,7 @@ class Backlog:
 
 def _size(answer: InferAnswer | TritonError) -> int:
     if isinstance(answer, TritonError):
-        return _ANSWER_BYTES
+        return _ANSWER_BYTES + len(str(answer))
     return _ANSWER_BYTES + sum(
         o.data.nbytes for o in answer.outputs if not isinstance(o.data, RegionSlice)
     )

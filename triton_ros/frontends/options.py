@@ -69,7 +69,7 @@ class FrontendOptions:
     """Ours: whether the network may load and unload.  ROS may, either way."""
     allow_client_shm: bool = False
     max_connections: int = 256
-    """Ours: of HTTP."""
+    """Ours: of HTTP, and of gRPC, which has as many calls at once."""
     max_in_flight: int = 1024
     """Ours: inferences of all clients that are under way; more are refused as unavailable."""
     max_request_rate: float = 0.0

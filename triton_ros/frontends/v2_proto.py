@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from triton_ros.core.errors import InvalidArgumentError, UnavailableError
+from triton_ros.core.errors import InternalError, InvalidArgumentError, UnavailableError
 from triton_ros.core.infer_parameter import set_parameter
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor import Array
@@ -219,7 +219,10 @@ def _wanted(tensor: Any) -> WantedOutput:
 
 def encode_answer(messages: Any, answer: InferAnswer) -> bytes:
     """A `ModelInferResponse`.  Raises `TritonError`."""
-    parts = _answer_parts(messages, answer)
+    try:
+        parts = _answer_parts(messages, answer)
+    except UnicodeError as error:  # a model's words
+        raise InternalError(f"the answer of '{answer.model_name}' is no UTF-8: {error}") from error
     size = sum(map(len, parts))
     if size > MAX_MESSAGE:
         raise UnavailableError(

@@ -77,7 +77,7 @@ FRONTEND_SPECS = (
     Spec("root_cert", "", "PEM file: clients need a certificate that it signed (mutual TLS)"),
     Spec("allow_model_control", True, "the network may load and unload, as ROS may"),
     Spec("allow_client_shm", False, "clients of this machine may register shared memory"),
-    Spec("max_connections", 256, "connections of HTTP at once", low=1, high=100_000),
+    Spec("max_connections", 256, "connections of HTTP, and of gRPC, at once", low=1, high=100_000),
     Spec(
         "max_in_flight",
         1024,

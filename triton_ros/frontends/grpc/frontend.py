@@ -15,6 +15,7 @@ from triton_ros.frontends.data_plane import DataPlane
 from triton_ros.frontends.error_mapping import grpc_status
 from triton_ros.frontends.grpc.control import CALLS, health
 from triton_ros.frontends.grpc.inference import InferenceCalls, unexpected
+from triton_ros.frontends.grpc.told import told
 from triton_ros.frontends.options import FrontendOptions
 from triton_ros.frontends.restriction import Api, Restrictions
 from triton_ros.frontends.tls import server_context
@@ -24,6 +25,12 @@ SERVICE, HEALTH = "inference.GRPCInferenceService", "grpc.health.v1.Health"
 KEY_PREFIX = "triton-grpc-protocol-"
 _UNLIMITED = -1
 _SERVING, _NOT_SERVING = 1, 2
+_HANDSHAKE_MS = 10_000
+_IDLE_MS = 75_000
+"""How long a connection may be without a call; a client opens another when it needs one."""
+_ALIVE_MS, _SILENT_MS = 60_000, 30_000
+"""How often a client with a call is asked whether it is there, and how long it may take to say so:
+one that is gone without a word (out of the network's reach) ends its streams, and frees them."""
 
 
 class GrpcFrontend:
@@ -51,6 +58,12 @@ class GrpcFrontend:
                 ("grpc.max_receive_message_length", options.grpc_max_message_size),
                 ("grpc.max_send_message_length", _UNLIMITED),
                 ("grpc.so_reuseport", 0),  # else a second server would share the port
+                # each is a file descriptor, of which cameras need some too
+                ("grpc.max_allowed_incoming_connections", options.max_connections),
+                ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
+                ("grpc.max_connection_idle_ms", _IDLE_MS),
+                ("grpc.keepalive_time_ms", _ALIVE_MS),
+                ("grpc.http2.ping_timeout_ms", _SILENT_MS),
             ],
             maximum_concurrent_rpcs=options.max_connections,
         )
@@ -143,7 +156,7 @@ class GrpcFrontend:
             self._abort(context, unexpected(error))
 
     def _abort(self, context: Any, error: TritonError) -> None:
-        context.abort(self._grpc.StatusCode[grpc_status(error)], str(error))
+        context.abort(self._grpc.StatusCode[grpc_status(error)], told(error))
 
     def _admit(self, api: Api, context: Any) -> None:
         """End the call of an unauthorized client, or of one that asks too often."""

@@ -20,6 +20,8 @@ from triton_ros.core.request import Cancellation
 from triton_ros.frontends.backlog import Backlog
 from triton_ros.frontends.data_plane import DataPlane
 from triton_ros.frontends.exchange import InferAnswer, InferCall
+from triton_ros.frontends.grpc.told import sendable
+from triton_ros.frontends.grpc.untaken import Untaken
 from triton_ros.frontends.inference import refuse_decoupled
 from triton_ros.frontends.parameters import forwarded_headers
 from triton_ros.frontends.v2_proto import (
@@ -32,6 +34,8 @@ from triton_ros.frontends.v2_proto import (
 FINAL = "triton_final_response"
 EMPTY_FINAL = "triton_enable_empty_final_response"
 IN_BAND_OFF = "triton_grpc_error"
+_SHARE = 4
+"""One stream has up to this part of `max_in_flight`; its client waits for more, others need not."""
 _DECOUPLED = "ModelInfer RPC doesn't support models with decoupled transaction policy"
 
 Arrived: TypeAlias = "tuple[InferCall, InferAnswer | TritonError] | None"
@@ -46,20 +50,29 @@ class InferenceCalls:
         self._plane = plane
         pattern = plane.options.grpc_header_forward_pattern
         self._forwarded = re.compile(pattern, re.IGNORECASE) if pattern else None
+        self._share = max(1, plane.options.max_in_flight // _SHARE)
+        self.untaken = Untaken()
 
     def infer(self, data: bytes, context: Any) -> bytes:
         """`ModelInfer`.  Raises `TritonError`."""
         call = self._call(data, context)
         refuse_decoupled(self._plane.configuration(call.model_name, call.version), _DECOUPLED)
         token = Cancellation()
-        if not context.add_callback(token.cancel):
+
+        def over() -> None:
+            token.cancel()
+            self.untaken.wake()
+
+        if not (context.add_callback(over) and self.untaken.wait(context)):
             raise CancelledError("the client is gone")
-        return encode_answer(self._messages, self._plane.inference.run(call, token))
+        answer = encode_answer(self._messages, self._plane.inference.run(call, token))
+        self.untaken.hold(context, len(answer))
+        return answer
 
     def stream(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
         """`ModelStreamInfer`.  Raises `TritonError` only where the client wants that."""
         in_band = dict(context.invocation_metadata()).get(IN_BAND_OFF) != "true"
-        stream = _Stream(self._plane, Cancellation())
+        stream = _Stream(self._plane, Cancellation(), self._share)
         if not context.add_callback(stream.cancel):
             return
         reader = threading.Thread(
@@ -68,18 +81,25 @@ class InferenceCalls:
         reader.start()
         try:
             for call, found in stream:
-                if not isinstance(found, TritonError):
-                    yield encode_streamed(self._messages, _marked(found))
-                elif in_band:
-                    yield encode_stream_error(self._messages, str(found), call.id)
-                else:
-                    raise found
+                yield self._response(call, found, in_band)
         finally:
             stream.cancel()
+
+    def _response(self, call: InferCall, found: InferAnswer | TritonError, in_band: bool) -> bytes:
+        try:
+            if isinstance(found, TritonError):
+                raise found
+            return encode_streamed(self._messages, _marked(found))
+        except TritonError as error:  # of the call, or an answer that cannot be written
+            if not in_band:
+                raise
+            return encode_stream_error(self._messages, sendable(error), call.id)
 
     def _read(self, requests: Iterator[bytes], context: Any, stream: _Stream) -> None:
         try:
             for data in requests:
+                if not stream.wait_for_room():
+                    break
                 try:
                     call = self._call(data, context)
                 except TritonError as error:
@@ -102,12 +122,13 @@ class InferenceCalls:
 class _Stream:
     """The calls of one stream and their answers."""
 
-    def __init__(self, plane: DataPlane, token: Cancellation) -> None:
+    def __init__(self, plane: DataPlane, token: Cancellation, share: int) -> None:
         self._plane = plane
         self._token = token
+        self._share = share
         self._queue: SimpleQueue[Arrived] = SimpleQueue()
         self._backlog = Backlog()
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._open = 1
         """The reader, and the calls that are not answered to the end."""
 
@@ -116,9 +137,15 @@ class _Stream:
             self._backlog.sent(arrived[1])
             yield arrived
 
+    def wait_for_room(self) -> bool:
+        """Until the stream may have one more call under way; False if it is withdrawn."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._open <= self._share or self._token.cancelled)
+        return not self._token.cancelled
+
     def submit(self, call: InferCall) -> None:
         """Run a call; its answers arrive."""
-        with self._lock:
+        with self._changed:
             self._open += 1
 
         def answered(found: InferAnswer | TritonError) -> None:
@@ -143,15 +170,18 @@ class _Stream:
 
     def no_more(self) -> None:
         """The reader or one of the calls is done; the last one ends the stream."""
-        with self._lock:
+        with self._changed:
             self._open -= 1
             last = not self._open
+            self._changed.notify_all()
         if last:
             self._queue.put(None)
 
     def cancel(self) -> None:
         """Withdraw every call; nothing more is sent."""
         self._token.cancel()
+        with self._changed:
+            self._changed.notify_all()
         self._queue.put(None)
 
 
