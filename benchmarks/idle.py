@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import processes
 from benchmarks.soak import sample
-from benchmarks.swap import BLAZEFACE
+from benchmarks.swap import copy_models
 
 OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench" / "idle.json"
 MODELS, SETTLE_S, SECONDS = (1, 20), 8.0, 20.0
@@ -32,8 +31,7 @@ def main() -> int:
     rows = []
     for count in MODELS:
         with TemporaryDirectory() as root:
-            for number in range(count):
-                shutil.copytree(BLAZEFACE, Path(root) / f"model_{number}")
+            copy_models(Path(root), [f"model_{number}" for number in range(count)])
             stream = {"front": {"topic": "/nobody", "model": "model_0"}}
             parameters = {"model_repository": [root], "streams": stream, **network}
             with processes.run_node(parameters) as node:

@@ -16,7 +16,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,6 +173,14 @@ class Rig:
             self._executor.spin_once(timeout_sec=left)
 
 
+def copy_models(root: Path, names: Iterable[str]) -> None:
+    """The face detector under other names."""
+    for name in names:
+        shutil.copytree(BLAZEFACE, root / name)
+        config = root / name / "config.pbtxt"
+        config.write_text(config.read_text().replace('"blazeface"', f'"{name}"'))
+
+
 @contextmanager
 def rig(**more: Any) -> Iterator[tuple[Rig, processes.Measured]]:
     """Cameras that are answered, and the node; `more` are further parameters of it."""
@@ -182,8 +190,7 @@ def rig(**more: Any) -> Iterator[tuple[Rig, processes.Measured]]:
     stream = {"model": MODELS[0], "reliability": "reliable", "policy": "queue:30", "depth": 20}
     streams = {f"stream_{n}": {**stream, "topic": f"/camera_{n}"} for n in range(CAMERAS)}
     with TemporaryDirectory() as root:
-        for name in MODELS:
-            shutil.copytree(BLAZEFACE, Path(root) / name)
+        copy_models(Path(root), MODELS)
         parameters = {"model_repository": [root], "streams": streams, **more}
         with processes.run_node(parameters) as node:
             rclpy.init()
