@@ -124,7 +124,7 @@ def test_a_stream_goes_on_after_an_error(stub: Any) -> None:
         found[each.infer_response.id] = each.error_message
     assert found["a"] == ""
     assert found["b"] == "Request for unknown model: 'nope' is not found"
-    assert "input byte size mismatch" in found[""]
+    assert "input byte size mismatch" in found["c"]
 
 
 def test_a_stream_ends_with_an_error_where_that_is_wanted(stub: Any) -> None:

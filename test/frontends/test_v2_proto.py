@@ -24,6 +24,7 @@ from triton_ros.frontends.v2_proto import (
     encode_answer,
     encode_stream_error,
     encode_streamed,
+    refused_call,
     split_raw,
 )
 
@@ -114,6 +115,7 @@ def test_damaged_messages_are_refused_or_read_as_protobuf_reads_them(
 def test_no_bytes_do_more_than_be_refused(data: bytes) -> None:
     with suppress(TritonError):
         decode_call(service_pb2, data)
+    assert refused_call(service_pb2, data).model_name == ""
     with suppress(v2_proto._Malformed):
         split_raw(data)
 

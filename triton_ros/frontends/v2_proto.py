@@ -68,6 +68,14 @@ def decode_call(messages: Any, data: bytes) -> InferCall:
     return _call(message, list(message.raw_input_contents) if raw is None else raw)
 
 
+def refused_call(messages: Any, data: bytes) -> InferCall:
+    """A message that `decode_call` refused, for the answer that says so: only its id is known."""
+    try:
+        return InferCall("", id=messages.ModelInferRequest.FromString(data).id)
+    except Exception:  # as in decode_call: no message, so no id
+        return InferCall("")
+
+
 def split_raw(data: bytes) -> tuple[bytes, list[Buffer]]:
     """A message without its raw inputs, and these as views."""
     view = memoryview(data)

@@ -29,6 +29,7 @@ from triton_ros.frontends.v2_proto import (
     encode_answer,
     encode_stream_error,
     encode_streamed,
+    refused_call,
 )
 
 FINAL = "triton_final_response"
@@ -103,7 +104,7 @@ class InferenceCalls:
                 try:
                     call = self._call(data, context)
                 except TritonError as error:
-                    stream.put(InferCall(""), error)
+                    stream.put(refused_call(self._messages, data), error)
                     continue
                 stream.submit(call)
         except Exception:  # grpc's, of which the only one is that the client is gone
