@@ -43,6 +43,22 @@ def test_it_serves_until_a_signal(repository: Path) -> None:
         assert process.wait(20) == 0
 
 
+def test_many_signals_at_once_end_it_too(repository: Path) -> None:
+    """`timeout` and a terminal both signal the whole group, so one often comes twice."""
+    command = [sys.executable, "-m", "triton_ros.main", "serve", *FREE]
+    command += ["--model-repository", str(repository), "--load-model", "tensors"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert any(" on " in line for line in process.stdout)
+        for number in [signal.SIGTERM, signal.SIGINT] * 2000:
+            process.send_signal(number)
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
