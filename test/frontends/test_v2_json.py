@@ -245,6 +245,14 @@ def test_binary_tensors_need_the_header() -> None:
         decode({"inputs": [binary()]})
 
 
+def test_an_output_in_shared_memory_has_no_parameters() -> None:
+    """Triton's C++ client (`perf_analyzer`) refuses those without a `binary_data_size`."""
+    output = AnswerOutput("y", "FP32", (2,), RegionSlice("R", 8))
+    head, parts = encode_answer(InferAnswer("m", "1", "", [output], {}))
+    assert json.loads(head)["outputs"] == [{"name": "y", "datatype": "FP32", "shape": [2]}]
+    assert parts == []
+
+
 def test_everything_of_a_request_arrives() -> None:
     call = decode(
         {

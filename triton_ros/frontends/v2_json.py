@@ -227,12 +227,8 @@ def _output(output: AnswerOutput, parts: list[memoryview | bytes]) -> dict[str, 
         "shape": list(output.shape),
     }
     if isinstance(output.data, RegionSlice):
-        entry["parameters"] = {
-            "shared_memory_region": output.data.region,
-            "shared_memory_offset": output.data.offset,
-            "shared_memory_byte_size": output.data.byte_size,
-        }
-    elif output.binary:
+        return entry  # as Triton: its C++ client asks any parameters for a binary_data_size
+    if output.binary:
         parts.append(to_bytes(f"output '{output.name}'", output.data))
         entry["parameters"] = {SIZE: len(parts[-1])}
     else:
