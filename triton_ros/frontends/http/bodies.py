@@ -16,7 +16,7 @@ import zlib
 import numpy as np
 from aiohttp import StreamReader, web
 
-from triton_ros.core.errors import InvalidArgumentError, TritonError, UnsupportedError
+from triton_ros.core.errors import InvalidArgumentError, UnsupportedError
 
 ALIGNMENT = 64
 _ENCODINGS = ("identity", "gzip", "deflate")
@@ -180,8 +180,3 @@ def json_size_of(header: str | None, length: int) -> int | None:
             f"inference header size should be in range (0, {length}), got: {size}"
         )
     return size
-
-
-def error_of(error: TritonError) -> dict[str, str]:
-    """An error as V2's JSON has it."""
-    return {"error": str(error)}
