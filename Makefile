@@ -34,11 +34,8 @@ lint: env ## ruff and mypy
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 
-bench: env models ## the server alone, then latency and throughput against the bare runtime
-	@$(RUN) python -m benchmarks.scheduler
-	@$(RUN) python -m benchmarks.run
-	@$(RUN) python -m benchmarks.kserve
-	@$(RUN) python -m benchmarks.swap
+bench: env models ## latency, throughput and cost beside the bare runtime and the usual node (ARGS=--quick)
+	@$(RUN) python -m benchmarks.run $(ARGS)
 
 soak: env models ## everything at once for 30 minutes; nothing may grow (ARGS="--minutes 5")
 	@$(RUN) python -m benchmarks.soak $(ARGS)

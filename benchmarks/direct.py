@@ -14,47 +14,61 @@ import numpy as np
 import onnxruntime
 
 from triton_ros.core.config.model_config import ModelConfig
+from triton_ros.core.processing import Work
 from triton_ros.core.tensor import Array
 from triton_ros.main import make_server
 from triton_ros.vision.image import Image
 from triton_ros.vision.processor import load_processor
 
 
-class Direct:
-    """One model, called as a script would: preprocess, run, postprocess, in the caller's thread."""
+class Preprocessing:
+    """How pictures become a model's input, and its outputs detections."""
 
     def __init__(self, repository: Path, model: str) -> None:
-        self._processor = load_processor(_completed_config(repository, model), repository / model)
-        assert self._processor is not None
+        config = _completed_config(repository, model)
+        found = load_processor(config, repository / model)
+        assert found is not None
+        self.processor = found
+        self.input = config.input[0].spec.name
+
+    def work(self, image: Image) -> Work:
+        """What the processor makes of a picture."""
+        return self.processor.prepare({"IMAGE": image}, {})
+
+    def source(self, image: Image) -> Any:
+        """What writes it into the model's input."""
+        return self.work(image).elements[0][self.input]
+
+
+class Direct:
+    """One ONNX model, called as a script would: preprocess, run, postprocess, in this thread."""
+
+    def __init__(self, repository: Path, model: str) -> None:
+        self._vision = Preprocessing(repository, model)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
             str(repository / model / "1" / "model.onnx"), options, ["CPUExecutionProvider"]
         )
-        self._input = self._session.get_inputs()[0].name
         self._names = [output.name for output in self._session.get_outputs()]
 
     def frame(self, pixels: bytes, height: int, width: int) -> dict[str, Array]:
         """A whole frame, bgr8."""
-        assert self._processor is not None
-        image = Image.raw(pixels, height, width, "bgr8")
-        work = self._processor.prepare({"IMAGE": image}, {})
-        source: Any = work.elements[0][self._input]
-        batch = np.empty((1, *source.shape), source.dtype)
-        source.write(batch[0])
-        outputs = self._session.run(None, {self._input: batch})
+        work = self._vision.work(Image.raw(pixels, height, width, "bgr8"))
+        outputs = self._session.run(None, self._feed(work.elements[0][self._vision.input]))
         rows = {name: output[0] for name, output in zip(self._names, outputs, strict=True)}
-        return self._processor.finish(work, [rows])
+        return self._vision.processor.finish(work, [rows])
 
     def inference(self, pixels: bytes, height: int, width: int) -> Callable[[], object]:
         """The bare runtime on one prepared frame."""
-        assert self._processor is not None
-        image = Image.raw(pixels, height, width, "bgr8")
-        source: Any = self._processor.prepare({"IMAGE": image}, {}).elements[0][self._input]
+        feed = self._feed(self._vision.source(Image.raw(pixels, height, width, "bgr8")))
+        return lambda: self._session.run(None, feed)
+
+    def _feed(self, source: Any) -> dict[str, Array]:
         batch = np.empty((1, *source.shape), source.dtype)
         source.write(batch[0])
-        return lambda: self._session.run(None, {self._input: batch})
+        return {self._vision.input: batch}
 
 
 def _completed_config(repository: Path, model: str) -> ModelConfig:

@@ -8,6 +8,8 @@ import sys
 
 import rclpy
 from rclpy.experimental.events_executor import EventsExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import Image
@@ -16,12 +18,20 @@ from vision_msgs.msg import Detection2DArray
 from triton_ros.main import tune_process
 
 
-def main(topic: str, detections: str) -> None:
+def main(*topics: str) -> None:
     """Until a signal ends the process."""
     tune_process()
     rclpy.init()
     node = rclpy.create_node("benchmark_echo")
-    publisher = node.create_publisher(Detection2DArray, detections, 10)
+    for topic, detections in zip(topics[::2], topics[1::2], strict=True):
+        echo(node, topic, node.create_publisher(Detection2DArray, detections, 10))
+    executor = EventsExecutor()
+    executor.add_node(node)
+    executor.spin_until_future_complete(Future(executor=executor), timeout_sec=3600)
+
+
+def echo(node: Node, topic: str, publisher: Publisher[Detection2DArray]) -> None:
+    """Answer what comes there."""
 
     def answer(raw: bytes) -> None:
         message = Detection2DArray()
@@ -29,9 +39,6 @@ def main(topic: str, detections: str) -> None:
         publisher.publish(message)
 
     node.create_subscription(Image, topic, answer, QoSProfile(depth=5), raw=True)
-    executor = EventsExecutor()
-    executor.add_node(node)
-    executor.spin_until_future_complete(Future(executor=executor), timeout_sec=3600)
 
 
 if __name__ == "__main__":

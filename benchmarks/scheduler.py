@@ -52,16 +52,9 @@ def main() -> int:
     """Measure, print, write `build/bench/scheduler.json`."""
     tune_process()
     results: dict[str, Any] = {}
-    with null_server("max_batch_size: 8") as (server, model):
-        ways = {
-            "call": lambda: calls(model),
-            "queue": lambda: queues(model),
-            "inline": lambda: inline(server),
-            "queued": lambda: queued(server),
-        }
-        for callers in CALLERS:
-            results[str(callers)] = measure(ways, callers)
-            show(callers, results[str(callers)])
+    for callers in CALLERS:
+        results[str(callers)] = of_callers(callers)
+        show(callers, results[str(callers)])
     results["saturation"] = saturate()
     print(
         f"saturation, {SATURATION_CALLERS} callers: {results['saturation']['batches']} batches,"
@@ -71,6 +64,18 @@ def main() -> int:
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_text(json.dumps(results, indent=1))
     return 0
+
+
+def of_callers(callers: int) -> dict[str, dict[str, float]]:
+    """Every way with so many callers."""
+    with null_server("max_batch_size: 8") as (server, model):
+        ways = {
+            "call": lambda: calls(model),
+            "queue": lambda: queues(model),
+            "inline": lambda: inline(server),
+            "queued": lambda: queued(server),
+        }
+        return measure(ways, callers)
 
 
 def measure(ways: dict[str, MakeCaller], callers: int) -> dict[str, dict[str, float]]:

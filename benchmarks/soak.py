@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import socket
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from statistics import median
 from typing import Any
 
@@ -27,34 +24,13 @@ import tritonclient.grpc
 import tritonclient.http
 from tritonclient.utils import InferenceServerException, shared_memory
 
-from benchmarks.swap import MODELS, rig
+from benchmarks.processes import CHECKOUT, free_port, ros
+from benchmarks.resources import Sample, sample
+from benchmarks.swap import MODELS, serving, swapped
 
-OUTPUT = Path(__file__).resolve().parent.parent / "build" / "bench" / "soak.json"
+OUTPUT = CHECKOUT / "build" / "bench" / "soak.json"
 PERIOD_S, TOLERANCE, WARM_UP = 2.0, 0.02, 0.25
 PICTURE = np.full((240, 320, 3), 128, np.uint8)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What the node holds."""
-
-    resident_mb: float
-    threads: int
-    descriptors: int
-    shared_maps: int
-
-
-def sample(pid: int) -> Sample:
-    """Of a process now."""
-    place = Path(f"/proc/{pid}")
-    pages = int((place / "statm").read_text().split()[1])
-    maps = (place / "maps").read_text()
-    return Sample(
-        pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
-        len(list((place / "task").iterdir())),
-        len(list((place / "fd").iterdir())),
-        maps.count("/dev/shm/") + maps.count("/memfd:"),
-    )
 
 
 class Clients:
@@ -127,12 +103,6 @@ def drift(samples: list[Sample]) -> dict[str, float]:
     return found
 
 
-def free_port() -> int:
-    """One that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 def main() -> int:
     """Measure, print, write `build/bench/soak.json`; 1 if something grew or was lost."""
     parser = argparse.ArgumentParser(description="Everything at once for a long time.")
@@ -142,7 +112,7 @@ def main() -> int:
     network = {"allow_http": True, "http_port": http, "allow_grpc": True, "grpc_port": grpc}
     samples: list[Sample] = []
     done = threading.Event()
-    with rig(**network, allow_client_shm=True) as (cameras, node):
+    with ros(), serving(**network, allow_client_shm=True) as (cameras, node):
 
         def look() -> None:
             while not done.wait(PERIOD_S):
@@ -152,7 +122,7 @@ def main() -> int:
         with Clients(f"127.0.0.1:{http}", f"127.0.0.1:{grpc}") as clients:
             looking.start()
             started = time.monotonic()
-            figures = cameras.run(given.minutes * 60, 1.0).figures()
+            figures = swapped(cameras, given.minutes * 60)
             done.set()
             looking.join()
     grown = drift(samples)
