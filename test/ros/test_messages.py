@@ -147,6 +147,13 @@ def test_topics_follow_the_outputs(names: list[str], topics: list[str]) -> None:
     assert [kind.topic for kind in kinds] == topics
 
 
+def test_only_detections_and_classes_are_built_for_nobody() -> None:
+    """Six points of a face cost as much as all else about it; diagnostics count the detections."""
+    found = output_kinds(dict.fromkeys(["BOXES", "KEYPOINTS", "CLASS_MAP", "RAW_a"], "FP32"))
+    assert {kind.topic for kind in found if not kind.heavy} == {"detections"}
+    assert not output_kinds({"LABELS": "BYTES"})[0].heavy
+
+
 def test_what_an_answer_has_says_the_same_as_its_interface() -> None:
     outputs = {"RAW_a": np.zeros(2, np.float32), "RAW_b": texts("x"), "DEPTH": np.zeros((2, 2))}
     assert datatypes_of(outputs) == {"RAW_a": "FP32", "RAW_b": "BYTES", "DEPTH": "FP64"}

@@ -64,6 +64,7 @@ def output_kinds(
                 "keypoints",
                 Detection2DArray,
                 lambda header, outputs: keypoints_message(header, outputs, keypoint_names),
+                heavy=True,
             )
         )
     kinds += [_map_kind(name) for name in MAPS if name in names]
