@@ -13,6 +13,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 COLORS = {"triton_ros": "tab:green", "spin": "tab:orange", "threads": "tab:red"}
 NAMES = {
@@ -59,8 +60,7 @@ def latency_under_load(axis: Axes, rows: Rows) -> None:
         )
         late = [row["latency_ms"]["p99"] for row in mine]
         axis.plot(offered, late, "^:", color=line.get_color(), label="p99")
-    finish(axis, "latency by stamp, 10/30/60 Hz a camera", "frames/s offered", "ms")
-    axis.set_yscale("log")
+    finish(axis, "latency by stamp, 10/30/60 Hz a camera", "frames/s offered", "ms", log=True)
 
 
 def answered_under_load(axis: Axes, rows: Rows) -> None:
@@ -107,16 +107,15 @@ def throughput(axis: Axes, rows: Rows) -> None:
 
 def tail_latency(axis: Axes, rows: Rows) -> None:
     """At a rate that all follow."""
-    compare(axis, rows, {"p50_ms": "o-", "p99_ms": "^:"})
-    finish(axis, "latency at 15 Hz a camera", "cameras", "ms")
-    axis.set_yscale("log")
+    late = [{**row, **{name: row[name]["latency_ms"] for name in COLORS}} for row in rows]
+    compare(axis, late, {"p50": "o-", "p99": "^:"})
+    finish(axis, "latency at 15 Hz a camera", "cameras", "ms", log=True)
 
 
 def cpu_per_frame(axis: Axes, rows: Rows) -> None:
     """Of the process."""
     compare(axis, rows, {"cpu_ms_saturated": "o-", "cpu_ms_paced": "s:"})
-    finish(axis, "CPU of the process a frame (saturated, at 15 Hz)", "cameras", "ms")
-    axis.set_yscale("log")
+    finish(axis, "CPU of the process a frame (saturated, at 15 Hz)", "cameras", "ms", log=True)
 
 
 def swaps(axis: Axes, found: dict[str, Any]) -> None:
@@ -149,8 +148,13 @@ def by_cameras(rows: Rows) -> dict[int, Rows]:
     return {count: [row for row in rows if row["cameras"] == count] for count in counts}
 
 
-def finish(axis: Axes, title: str, x: str, y: str) -> None:
-    """Words and lines."""
+def finish(axis: Axes, title: str, x: str, y: str, log: bool = False) -> None:
+    """Words and lines; `log` is of the vertical axis, with plain numbers."""
+    if log:
+        axis.set_yscale("log")
+        plain = FuncFormatter(lambda value, _: f"{value:g}")
+        axis.yaxis.set_major_formatter(plain)
+        axis.yaxis.set_minor_formatter(plain)
     axis.set_title(title)
     axis.set_xlabel(x)
     axis.set_ylabel(y)

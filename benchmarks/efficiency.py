@@ -19,6 +19,7 @@ Goals: 2 ms (640x480) and 5 ms (1920x1080) added at the median; 0.95 of the bare
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -29,9 +30,9 @@ import numpy as np
 from benchmarks import processes
 from benchmarks.cameras import Cameras, cameras, picture
 from benchmarks.direct import Direct, calls_per_second, paced_ms
-from benchmarks.load import CORES
 
 MODEL, INSTANCES, HERTZ = "coco_ssd", 2, 15.0
+CORES = len(os.sched_getaffinity(0))
 SIZES = ((640, 480), (1920, 1080))
 ROUNDS, FRAMES, SECONDS = 3, 40, 2.5
 

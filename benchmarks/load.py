@@ -2,28 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node under a load that does not wait: 1 to 8 cameras at 10, 30 and 60 Hz.
 
-The node as a robot would have it: best-effort subscriptions, the newest frame wins, BlazeFace with
-an instance a core, 640x480.  What does not fit is dropped and counted: `dropped_by_reason` by the
-node, and `lost_in_transport` is what the cameras sent and the node never saw.
+The node as a robot would have it: best-effort subscriptions, the newest frame wins, BlazeFace as
+it is shipped (one instance), 640x480.  What does not fit is dropped and counted:
+`dropped_by_reason` by the node, and `lost_in_transport` is what the cameras sent and the node never
+saw.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks import repositories
 from benchmarks.cameras import Cameras, cameras, picture
 from benchmarks.figures import performance
 from benchmarks.node_counters import NodeCounters, since
-from benchmarks.processes import Measured, run_node, streams, topics
+from benchmarks.processes import REPOSITORY, Measured, run_node, streams, topics
 from benchmarks.resources import Watch
 
 MODEL = "blazeface"
 COUNTS, RATES, SECONDS = (1, 2, 4, 8), (10.0, 30.0, 60.0), 5.0
 QUICK_COUNTS, QUICK_SECONDS = (1, 4), 2.0
-CORES = len(os.sched_getaffinity(0))
 
 
 def measure(quick: bool) -> list[dict[str, Any]]:
@@ -41,16 +39,16 @@ def of_cameras(count: int, seconds: float) -> Iterator[dict[str, Any]]:
     """One node, all rates in turn."""
     counters = NodeCounters(MODEL)
     bgr = picture(640, 480)
-    with repositories.copies({MODEL: MODEL}, CORES) as root:
-        parameters = {
-            "model_repository": [str(root)],
-            "streams": streams("triton_ros", MODEL, count),
-            **counters.parameters,
-        }
-        with run_node(parameters) as node, cameras("load", topics("triton_ros", count), bgr) as rig:
-            for hertz in RATES:
-                row = cell(rig, node, counters, hertz, seconds)
-                yield {"cameras": count, "hertz": hertz, "image_size": [640, 480], **row}
+    parameters = {
+        "model_repository": [str(REPOSITORY)],
+        "load_models": [MODEL],
+        "streams": streams("triton_ros", MODEL, count),
+        **counters.parameters,
+    }
+    with run_node(parameters) as node, cameras("load", topics("triton_ros", count), bgr) as rig:
+        for hertz in RATES:
+            row = cell(rig, node, counters, hertz, seconds)
+            yield {"cameras": count, "hertz": hertz, "image_size": [640, 480], **row}
 
 
 def cell(

@@ -25,7 +25,7 @@ from triton_ros.main import tune_process
 CHECKOUT = Path(__file__).resolve().parent.parent
 REPOSITORY = CHECKOUT / "build" / "model_repository"
 PROFILE = CHECKOUT / "config" / "fastdds_shared_memory.xml"
-END_S = 6.0
+END_S = 4.0
 
 
 class Measured:

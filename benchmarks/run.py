@@ -12,8 +12,8 @@
   ``dropped_by_reason`` {reason: frames}, ``lost_in_transport``, ``batch_sizes`` {size: executions},
   ``cpu_ms_per_frame``, ``resident_mb``, ``memory_slope_mb_per_min``;
 - ``versus``: rows of (model, cameras): by system (``triton_ros``, ``spin``, ``threads``) the
-  medians of ``frames_per_second``, ``p50_ms``, ``p99_ms``, ``cpu_ms_saturated``, ``cpu_ms_paced``,
-  and ``ratios`` of ours over theirs; see `benchmarks.versus`;
+  medians of ``frames_per_second``, ``cpu_ms_saturated``, ``cpu_ms_paced``, and ``latency_ms``, and
+  ``ratios`` of ours over theirs (and ``p50_ms``, ``p99_ms``); see `benchmarks.versus`;
 - ``efficiency``: rows of a picture's size, see `benchmarks.efficiency`;
 - ``server``: what the server costs without ROS, see `benchmarks.server_cost`;
 - ``swap``: ``before`` and ``during`` {frames, lost, latency_ms}, ``p99_ratio``;

@@ -6,8 +6,8 @@
   over the bare runtime's call.  Goal: 1.05.
 - *image*: a [1, 3, 640, 640] FP32 tensor (4.9 MB) into a model of one `ReduceMax`, which reads it
   once: CPU beyond the bare runtime's.  Goal: 0.3 ms.
-- *lone*: a request by itself, without `dynamic_batching` and with a queue delay of 100 ms, which it
-  must not wait for: their medians, and the ratio.
+- *lone*: requests that come alone (every 25 ms), without `dynamic_batching`, with a queue delay of
+  10 ms as Triton keeps it, and with the same and ``queue_delay: when_busy``: median milliseconds.
 - *callers*: what `python -m benchmarks.scheduler` prints, for one caller.
 """
 
@@ -33,7 +33,10 @@ from triton_ros.main import make_server
 
 TURNS, SECONDS = 7, 0.4
 CLASSIFIER = "text_angle"
-DELAY = "dynamic_batching { max_queue_delay_microseconds: 100000 }"
+DELAY = "dynamic_batching { max_queue_delay_microseconds: 10000 }"
+WHEN_BUSY = 'parameters { key: "queue_delay" value: { string_value: "when_busy" } }'
+LONE = {"without": "", "always": DELAY, "when_busy": f"{DELAY} {WHEN_BUSY}"}
+LONE_EVERY_S = 0.025
 Call = Callable[[], object]
 
 
@@ -43,7 +46,7 @@ def measure(quick: bool) -> dict[str, Any]:
     with TemporaryDirectory() as root:
         write(Path(root))
         with make_server([root]) as server:
-            for name in ("classifier", "image", "lone", "delayed"):
+            for name in ("classifier", "image", *LONE):
                 server.load_model(name).result(60)
             found = {
                 "classifier": beside(server, root, "classifier", (1, 3, 48, 192), turns),
@@ -59,7 +62,7 @@ def write(root: Path) -> None:
     """The models, one instance each."""
     group = "\ninstance_group { count: 1 kind: KIND_CPU }\n"
     original = REPOSITORY / CLASSIFIER / "1" / "model.onnx"
-    for name, more in (("classifier", ""), ("lone", ""), ("delayed", DELAY)):
+    for name, more in {"classifier": "", **LONE}.items():
         (root / name / "1").mkdir(parents=True)
         shutil.copy(original, root / name / "1" / "model.onnx")
         text = f'backend: "onnxruntime" max_batch_size: 8 {more} {group}'
@@ -113,16 +116,16 @@ def cpu_ms(call: Call) -> float:
 
 
 def lone(server: InferenceServer, turns: int) -> dict[str, float]:
-    """Median milliseconds of a request, with and without a queue delay."""
+    """Median milliseconds of a request, by how its model is configured."""
     x = np.zeros((1, 3, 48, 192), np.float32)
-    times: dict[str, list[float]] = {"lone": [], "delayed": []}
-    for _ in range(turns * 20):
+    times: dict[str, list[float]] = {name: [] for name in LONE}
+    for _ in range(turns * 10):
         for name, found in times.items():
+            time.sleep(LONE_EVERY_S)
             start = time.perf_counter()
             server.infer(InferenceRequest(name, {"x": x}))
             found.append((time.perf_counter() - start) * 1e3)
-    plain, delayed = median(times["lone"]), median(times["delayed"])
-    return {"without_ms": plain, "with_delay_ms": delayed, "ratio": delayed / plain}
+    return {f"{name}_ms": median(found) for name, found in times.items()}
 
 
 def callers() -> dict[str, dict[str, float]]:

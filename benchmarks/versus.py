@@ -6,7 +6,8 @@ Beside it are the two nodes of `benchmarks.peers` (see there), with the same mod
 middleware, cameras and threads.  Throughput is what comes back when every answer sends the next
 frame (four on their way in all, one a camera from four on).  Latency (by stamp) and CPU a frame of
 the process are taken at a rate that all can follow.  Ratios are ours over theirs, of each turn,
-then the median; `same_detections` tells that all three found the same.
+then the median (latencies: of all turns together); `same_detections` tells that all three found
+the same.
 """
 
 from __future__ import annotations
@@ -19,18 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import repositories
 from benchmarks.cameras import Cameras, cameras, picture
-from benchmarks.figures import performance
-from benchmarks.load import CORES
-from benchmarks.processes import Measured, peer, run_node, streams, topics
+from benchmarks.figures import percentiles, performance
+from benchmarks.processes import REPOSITORY, Measured, peer, run_node, streams, topics
 
 OURS, WAYS = "triton_ros", ("spin", "threads")
 CASES = {"blazeface": (1, 2, 4, 8, 16), "coco_ssd": (4,)}
 QUICK_CASES = {"blazeface": (1, 4)}
 HERTZ = {"blazeface": 15.0, "coco_ssd": 4.0}
-ON_THEIR_WAY, TURNS, SATURATED_S, PACED_S = 4, 3, 1.5, 3.0
-NAMES = ("frames_per_second", "p99_ms", "p50_ms", "cpu_ms_saturated", "cpu_ms_paced")
+ON_THEIR_WAY, TURNS, SATURATED_S, PACED_S = 4, 3, 1.2, 2.5
+MEDIANS = ("frames_per_second", "cpu_ms_saturated", "cpu_ms_paced")
+COUNTED = ("NUM_FRAMES_SENT", "NUM_MISSED_FRAMES")
 Rig = tuple[Cameras, Measured]
 
 
@@ -56,27 +56,35 @@ def of_cameras(model: str, count: int, turns: int) -> dict[str, Any]:
         for _ in range(turns):
             for name, rig in rigs.items():
                 paced(rig, HERTZ[model], found[name])
+    figures = {name: figures_of(each) for name, each in found.items()}
     row = {"model": model, "cameras": count, "hertz": HERTZ[model], "same_detections": same}
-    figures = {
-        name: {key: median(values) for key, values in each.items()} for name, each in found.items()
-    }
     ratios = {way: ratios_of(found[OURS], found[way]) for way in WAYS}
     return {**row, **figures, "ratios": ratios}
 
 
+def figures_of(found: dict[str, list[float]]) -> dict[str, Any]:
+    """The medians of the turns; counts and latencies of all turns together."""
+    late = {"latency_ms": percentiles(np.array(found["latencies_ms"]))}
+    counted = {name: sum(found[name]) for name in COUNTED}
+    return {**{name: median(found[name]) for name in MEDIANS}, **late, **counted}
+
+
 def ratios_of(ours: dict[str, list[float]], theirs: dict[str, list[float]]) -> dict[str, float]:
-    """Turn by turn, then the median."""
-    return {name: float(np.median(np.divide(ours[name], theirs[name]))) for name in NAMES}
+    """Turn by turn, then the median; of latencies, of all turns together."""
+    both = [figures_of(found)["latency_ms"] for found in (ours, theirs)]
+    late = {f"{name}_ms": both[0][name] / both[1][name] for name in ("p50", "p99")}
+    each = {name: float(np.median(np.divide(ours[name], theirs[name]))) for name in MEDIANS}
+    return {**each, **late}
 
 
 @contextmanager
 def systems(model: str, count: int, depth: int, policy: str) -> Iterator[dict[str, Rig]]:
     """The processes and their cameras; who has no turn waits for frames."""
     with ExitStack() as stack:
-        root = stack.enter_context(repositories.copies({model: model}, CORES))
         settings = {"reliability": "reliable", "depth": depth, "policy": policy}
         parameters = {
-            "model_repository": [str(root)],
+            "model_repository": [str(REPOSITORY)],
+            "load_models": [model],
             "streams": streams(OURS, model, count, **settings),
         }
         processes = {OURS: stack.enter_context(run_node(parameters))}
@@ -110,11 +118,9 @@ def paced(rig: Rig, hertz: float, found: dict[str, list[float]]) -> None:
     used = process.cpu_seconds() - used
     figures = performance(run)
     found["cpu_ms_paced"].append(used / run.answered * 1e3)
-    found["p50_ms"].append(figures["latency_ms"]["p50"])
-    found["p99_ms"].append(figures["latency_ms"]["p99"])
-    found["newest_result_age_ms"].append(figures["newest_result_age_ms"]["mean"])
-    found["NUM_MISSED_FRAMES"].append(figures["NUM_MISSED_FRAMES"])
-    found["NUM_FRAMES_SENT"].append(figures["NUM_FRAMES_SENT"])
+    found["latencies_ms"] += run.latencies_ms.tolist()
+    for name in COUNTED:
+        found[name].append(figures[name])
 
 
 def alike(answers: list[Any]) -> bool:
@@ -138,11 +144,11 @@ def show(row: dict[str, Any]) -> None:
     print(f"{row['model']}, {row['cameras']} cameras, same detections: {row['same_detections']}")
     for name in (OURS, *WAYS):
         f = row[name]
-        ratio = row["ratios"].get(name)
-        words = ", ".join(f"{key} {value:.2f}" for key, value in (ratio or {}).items())
+        late, ratio = f["latency_ms"], row["ratios"].get(name, {})
+        words = ", ".join(f"{key} {value:.2f}" for key, value in ratio.items())
         print(
             f"  {name:10} {f['frames_per_second']:5.0f} frames/s at {f['cpu_ms_saturated']:.2f} ms"
-            f" CPU; at {row['hertz']:.0f} Hz p50 {f['p50_ms']:.1f} p99 {f['p99_ms']:.1f} ms, missed"
+            f" CPU; at {row['hertz']:.0f} Hz p50 {late['p50']:.1f} p99 {late['p99']:.1f} ms, missed"
             f" {f['NUM_MISSED_FRAMES']:.0f} of {f['NUM_FRAMES_SENT']:.0f}, CPU"
             f" {f['cpu_ms_paced']:.2f} ms" + (f"; ours over theirs: {words}" if words else ""),
             flush=True,

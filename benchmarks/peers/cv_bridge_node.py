@@ -69,7 +69,7 @@ class BlazeFace:
         tensor = np.full((1, self.SIZE, self.SIZE, 3), -1, np.float32)
         tensor[0, top : top + height, left : left + width] = small / np.float32(127.5) - 1
         regressors, logits = self._run(tensor)
-        scores = 1 / (1 + np.exp(-np.clip(logits.reshape(-1), -100, 100)))
+        scores = 1 / (1 + np.exp(-np.clip(logits.reshape(-1), -80, 80)))
         sure = np.flatnonzero(scores > 0.5)
         raw, anchors = regressors[0, sure], self._anchors[sure]
         centers, half = raw[:, :2] + anchors, raw[:, 2:4] / 2
