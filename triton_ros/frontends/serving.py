@@ -40,12 +40,13 @@ class Frontend(Protocol):
 
 
 _MAKERS = {
-    "http": ("triton_ros.frontends.http.frontend", "HttpFrontend"),
     "grpc": ("triton_ros.frontends.grpc.frontend", "GrpcFrontend"),
     "metrics": ("triton_ros.frontends.metrics.frontend", "MetricsFrontend"),
+    "http": ("triton_ros.frontends.http.frontend", "HttpFrontend"),
 }
 """By protocol: where it is, and what it is called.  Made with the data plane and the options; of
-metrics, with the streams, too.
+metrics, with the streams, too.  Opened in this order: who hears over HTTP that the server is ready
+can use the others.
 """
 
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process of one Python model instance.
 
-The main thread runs the model; one thread receives.  Messages that the model waits for (answers to
-its calls) are handled where they arrive, the others wait for the main thread.  When the host is
-gone, the process ends at once.
+The main thread runs the model, and receives while it waits for work; another one receives while the
+model runs.  Messages that the model waits for (answers to its calls) are handled where they arrive,
+the others wait for the main thread.  When the host is gone, the process ends at once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 from triton_ros.backends.python import pb_utils
 from triton_ros.backends.python.channel import Channel, Message
+from triton_ros.backends.python.listener import Listener
 from triton_ros.backends.python.model_module import (
     Answer,
     ModelFault,
@@ -48,7 +49,7 @@ class Worker(pb_utils.Host):
         self._channel = channel
         self._reader = reader
         self._writer = writer
-        self._work: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._listener = Listener(channel, self._handle)
         self._module: PythonModule | None = None
         self._decoupled = False
         self._ready = True
@@ -82,31 +83,30 @@ class Worker(pb_utils.Host):
 
     def _receive(self) -> None:
         try:
-            self._receive_all()
+            self._listener.watch()
         except BaseException:
             traceback.print_exc()
-        os._exit(1)  # nobody would hear the host any more, not even its end
+        os._exit(1)  # the host is gone: nobody waits for what the model still does
 
-    def _receive_all(self) -> None:
-        while True:
-            message = self._channel.receive()
-            if message is None:
-                return  # the host is gone: nobody waits for what the model still does
-            self._writer.free(message.get("free", ()))
-            if message["op"] == "called":
-                self._called(message)
-            elif message["op"] == "cancel":
-                if message["n"] in self._cancelled:
-                    self._cancelled[message["n"]] = True
-            else:
-                self._work.put(message)
+    def _handle(self, message: Message) -> bool:
+        """See `listener.Handle`."""
+        self._writer.free(message.get("free", ()))
+        if message["op"] == "called":
+            self._called(message)
+        elif message["op"] == "cancel":
+            if message["n"] in self._cancelled:
+                self._cancelled[message["n"]] = True
+        else:
+            return False
+        return True
 
     def _next(self) -> Message | None:
         asked = self._module is not None and self._module.tells_readiness
         try:
-            return self._work.get(timeout=_READY_PERIOD if asked else None)
-        except queue.Empty:
-            return None
+            with self._listener.claimed():
+                return self._listener.next(_READY_PERIOD if asked else None)
+        except EOFError:
+            os._exit(1)
 
     def _send(self, message: Message) -> None:
         free = self._reader.released()

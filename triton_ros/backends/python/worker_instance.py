@@ -71,15 +71,9 @@ class WorkerInstance:
     def execute_requests(self, requests: Sequence[ExecutionRequest], calls: ModelCalls) -> None:
         """See `core.backend.RequestInstance`."""
         self._calls.calls = calls
-        worker = self._usable()
         batch = [self._begin(request) for request in requests]
         try:
-            try:
-                _send(worker, batch)
-            except WorkerDied:  # while it was idle: nothing was lost yet
-                worker = self._usable()
-                _send(worker, batch)
-            answer = worker.wait("execute", self._timeout)
+            worker, answer = self._executed(batch)
             for each in answer.get("answers", ()):
                 self._answer(each, worker)
             if answer["op"] == "failed":
@@ -88,6 +82,9 @@ class WorkerInstance:
                 worker.wait_for(lambda: all(r.answered for r in batch), self._timeout)
         except WorkerDied as death:
             self._fail(batch, self._unhealthy(str(death)))
+            return
+        except UnavailableError as error:
+            self._fail(batch, error)
             return
         self._failures = 0
         for running in batch if not self._decoupled else ():
@@ -115,6 +112,18 @@ class WorkerInstance:
         return worker.resident_bytes() if worker else 0
 
     # requests -------------------------------------------------------------------------------------
+
+    def _executed(self, batch: Sequence[_Running]) -> tuple[WorkerProcess, Message]:
+        """Who executed the batch, and what it said at the end.
+
+        Raises `WorkerDied`, `UnavailableError`.
+        """
+        for _ in range(2):
+            worker = self._usable()
+            with worker.listening():
+                if _sent(worker, batch):
+                    return worker, worker.wait("execute", self._timeout)
+        raise WorkerDied(worker.death)
 
     def _usable(self) -> WorkerProcess:
         """The process; waits for one that is being started for the first time after a failure."""
@@ -249,8 +258,13 @@ class WorkerInstance:
             self._died(worker)  # between its start and now
 
 
-def _send(worker: WorkerProcess, batch: Sequence[_Running]) -> None:
-    worker.send({"op": "execute", "requests": [running.entry(worker) for running in batch]})
+def _sent(worker: WorkerProcess, batch: Sequence[_Running]) -> bool:
+    """False if it died while it was idle, which took nothing with it."""
+    try:
+        worker.send({"op": "execute", "requests": [running.entry(worker) for running in batch]})
+    except WorkerDied:
+        return False
+    return True
 
 
 class _Running:

@@ -15,13 +15,14 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
-from triton_ros.backends.python.channel import Channel, Message
+from triton_ros.backends.python.channel import Channel, Message, UnreadableError
 from triton_ros.backends.python.environment import Interpreter
+from triton_ros.backends.python.listener import Listener
 from triton_ros.backends.python.settings import WorkerSettings
 from triton_ros.backends.python.shared_tensors import Reader, Writer
 from triton_ros.core.errors import InternalError, InvalidArgumentError
@@ -43,7 +44,9 @@ class WorkerDied(Exception):
 
 
 class WorkerProcess:
-    """One process.  `on_message` gets what it says by itself, on a thread of this worker."""
+    """One process.  `on_message` gets what it says by itself, on a thread of this worker or on one
+    that waits for the end of a step.
+    """
 
     def __init__(
         self,
@@ -60,8 +63,6 @@ class WorkerProcess:
         """How it ended; empty while it lives."""
         self._timeout = settings.timeout
         self._on_message, self._on_death = on_message, on_death
-        self._steps: SimpleQueue[Message | None] = SimpleQueue()
-        """Ends of steps as they come; None, for ever, once it has ended."""
         self._news = threading.Condition()
         self._reason = ""
         files = [os.memfd_create(f"triton_ros {name}", os.MFD_CLOEXEC) for _ in range(2)]
@@ -73,6 +74,7 @@ class WorkerProcess:
             for file in files:
                 os.close(file)
             raise
+        self._listener = Listener(self._channel, self._handle)
         self._files = files
         self._threads = [
             threading.Thread(target=self._receive, name=f"{name}: messages", daemon=True),
@@ -122,29 +124,45 @@ class WorkerProcess:
 
     def step(self, op: str, **fields: Any) -> Message:
         """A step of the model's life; raises `InvalidArgumentError` with what the model said."""
-        self.send({"op": op, **fields})
-        answer = self.wait(op, self._timeout)
+        with self.listening(self._timeout):
+            self.send({"op": op, **fields})
+            answer = self.wait(op, self._timeout)
         if answer["op"] == "failed":
             raise InvalidArgumentError(answer["error"])
         return answer
 
+    @contextmanager
+    def listening(self, timeout: float | None = None) -> Iterator[None]:
+        """Around `send` and `wait`: what the process says is read by this thread.
+
+        Raises `WorkerDied`, also if another thread has waited for so long.
+        """
+        try:
+            with self._listener.claimed(timeout):
+                yield
+        except TimeoutError:
+            self.kill(f"was busy for {timeout:g} s and was killed")
+            raise WorkerDied(self.death) from None
+        except EOFError:
+            self._ended()
+            raise WorkerDied(self.death) from None
+        except UnreadableError as error:  # a model can write into its process' files, too
+            self._unreadable(error)
+            raise WorkerDied(self.death) from None
+
     def wait(self, op: str, timeout: float | None) -> Message:
-        """The end of a step.  Raises `WorkerDied`, also after a time-out, which kills it."""
+        """The end of a step, while `listening`.  Raises `WorkerDied`, also after a time-out, which
+        kills it.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            try:
-                message = self._steps.get(timeout=left)
-            except Empty:
-                break
+            message = self._listener.next(left)
             if message is None:
-                self._steps.put(None)
+                self.kill(f"did not end '{op}' within {timeout:g} s and was killed")
                 raise WorkerDied(self.death)
             if message["to"] == op:
                 return message
-        if not self.death:
-            self.kill(f"did not end '{op}' within {timeout:g} s and was killed")
-        raise WorkerDied(self.death)
 
     def wait_for(self, condition: Callable[[], bool], timeout: float | None) -> None:
         """Until the condition holds, which `notify` says; raises as `wait` does."""
@@ -185,6 +203,7 @@ class WorkerProcess:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(self._timeout)
+        self._listener.close()
         for file in self._files:
             os.close(file)
         self._files = []
@@ -197,29 +216,34 @@ class WorkerProcess:
                 return
             self.death = f"process {self.pid} {self._reason or _how(status)}"
             self._news.notify_all()
-        self._steps.put(None)
-        self._channel.close()
+        self._channel.end()
 
     # threads --------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
         try:
-            self._receive_all()
-        except Exception as error:  # a model can write into its process' files, too
-            self.kill(f"sent what cannot be read ({error}) and was killed")
+            self._listener.watch()
+        except UnreadableError as error:
+            self._unreadable(error)
         self._ended()
         self._on_death(self)
 
-    def _receive_all(self) -> None:
-        while (message := self._channel.receive()) is not None:
+    def _unreadable(self, error: UnreadableError) -> None:
+        self.kill(f"sent what cannot be read ({error}) and was killed")
+
+    def _handle(self, message: Message) -> bool:
+        """See `listener.Handle`.  Raises `UnreadableError` for what no worker says."""
+        try:
             self.writer.free(message.get("free", ()))
             if "to" in message:
-                self._steps.put(message)
-                continue
-            try:
-                self._on_message(message)
-            except Exception:
-                _LOG.exception("%s: a message could not be handled", self.name)
+                return False
+        except (TypeError, KeyError) as error:
+            raise UnreadableError(repr(error)) from error
+        try:
+            self._on_message(message)
+        except Exception:
+            _LOG.exception("%s: a message could not be handled", self.name)
+        return True
 
     def _print(self) -> None:
         """What the model prints, line by line."""

@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process of one isolated instance of a C backend's model.
 
-The main thread loads and executes; one thread receives.  The instance is the same that runs in the
-server's process, and is given the same port's requests: these send their answers over the channel,
-from whichever thread the library answers.  When the host is gone, the process ends at once.
+The main thread loads, executes, and receives while it waits for work; another one receives
+meanwhile.  The instance is the same that runs in the server's process, and is given the same port's
+requests: these send their answers over the channel, from whichever thread the library answers.
+When the host is gone, the process ends at once.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import queue
 import socket
 import threading
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from triton_ros.backends.python.channel import Channel, Message
+from triton_ros.backends.python.listener import Listener
 from triton_ros.backends.python.shared_tensors import Reader, Writer
 from triton_ros.backends.shared_library.backend import NativeModel, SharedLibraryBackend
 from triton_ros.backends.shared_library.instance import NativeInstance
@@ -41,7 +42,7 @@ class Worker:
         self._channel = channel
         self._reader = reader
         self._writer = writer
-        self._work: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._listener = Listener(channel, self._handle)
         self._model: NativeModel | None = None
         self._instance: NativeInstance | None = None
         self._decoupled = False
@@ -53,7 +54,7 @@ class Worker:
         """Until the host says so."""
         threading.Thread(target=self._receive, name="receive", daemon=True).start()
         while True:
-            message = self._work.get()
+            message = self._next()
             try:
                 answer = getattr(self, f"_do_{message['op']}")(message)
             except TritonError as error:
@@ -81,19 +82,32 @@ class Worker:
         self._requests.pop(number, None)
 
     def _receive(self) -> None:
-        while True:
-            message = self._channel.receive()
-            if message is None:
-                os._exit(1)  # the host is gone: nobody waits for what the library still does
-            self._writer.free(message.get("free", ()))
-            if message["op"] == "cancel":
-                request = self._requests.get(message["n"])
-                if request is not None:
-                    request.cancellation.cancel()
-            elif message["op"] == "called":
-                self._calls.answered(message)
-            else:
-                self._work.put(message)
+        try:
+            self._listener.watch()
+        finally:
+            os._exit(1)  # the host is gone: nobody waits for what the library still does
+
+    def _next(self) -> Message:
+        try:
+            with self._listener.claimed():
+                message = self._listener.next()
+        except EOFError:
+            os._exit(1)
+        assert message is not None, "there is no time-out"
+        return message
+
+    def _handle(self, message: Message) -> bool:
+        """See `listener.Handle`."""
+        self._writer.free(message.get("free", ()))
+        if message["op"] == "cancel":
+            request = self._requests.get(message["n"])
+            if request is not None:
+                request.cancellation.cancel()
+        elif message["op"] == "called":
+            self._calls.answered(message)
+        else:
+            return False
+        return True
 
     # the steps of a model's life ------------------------------------------------------------------
 
