@@ -39,6 +39,10 @@ from triton_ros.vision.compressed import encode_jpeg
 from triton_ros.vision.draw import annotate
 from triton_ros.vision.tracking import Tracker
 
+ASK_S = 0.1
+"""How often it is asked who listens to the times; for seven topics, at every frame, that is as much
+work as the message of detections.
+"""
 LATE_S = 2.0
 """Answers of the model before may come so long after a swap."""
 
@@ -78,6 +82,8 @@ class StreamOutputs:
         self._label_info = self._make(LabelInfo, "label_info", LATCHED)
         self._vision_info = self._make(VisionInfo, "vision_info", LATCHED)
         self._timings = {stage: self._make(Float64, f"timing/{stage}_ms") for stage in STAGES}
+        self._timings_wanted: dict[str, Publisher] = {}
+        self._timings_asked = -ASK_S
 
     def _make(self, kind: type[Any], topic: str, qos: QoSProfile = RESULTS) -> Publisher:
         return self._make_publisher(kind, f"~/{self._stream}/{topic}", qos)
@@ -139,7 +145,11 @@ class StreamOutputs:
         set_ids(message, ids.tolist(), answer.messages.get("keypoints"))
 
     def _publish_timings(self, answer: Answer) -> None:
-        wanted = {stage: p for stage, p in self._timings.items() if p.listened}
+        now = time.monotonic()
+        if now >= self._timings_asked + ASK_S:
+            self._timings_asked = now
+            self._timings_wanted = {s: p for s, p in self._timings.items() if p.listened}
+        wanted = self._timings_wanted
         if not wanted:
             return
         frame = answer.frame
