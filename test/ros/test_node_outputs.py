@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from ros_client import Client, Launch, picture, stamps
+from ros_client import Client, Launch, Traffic, picture, stamps
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float32MultiArray, Float64
 from toy_models import Toy, write_repository
@@ -121,12 +121,10 @@ def test_tracks_have_ids(client: Client) -> None:
 def test_timings_are_published_for_who_listens(client: Client) -> None:
     heard = {stage: client.collect(Float64, f"front/timing/{stage}_ms") for stage in STAGES}
     camera = client.camera("/cam")
-
-    def told() -> bool:  # who listens is asked ten times a second only
-        camera.send()
-        return all(heard.values())
-
-    client.until(told, "every stage is told")
+    traffic = Traffic(client, camera, client.collect(Detection2DArray, "front/detections"))
+    # who listens is asked ten times a second only
+    traffic.during(lambda: all(heard.values()), "every stage is told", 1)
+    traffic.end()
     values = {stage: found[0].data for stage, found in heard.items()}
     assert 0 < values["inference"] <= values["total"]
     assert values["preprocess"] > 0
