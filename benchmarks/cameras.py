@@ -174,9 +174,10 @@ class Cameras:
         self._stamp += 1
         self._serialized[4:8] = self._stamp.to_bytes(4, "little")
         publisher = self._publishers[number]
+        message = bytes(self._serialized)
         self._run.sent[number][self._stamp] = time.perf_counter()
         with publisher.handle:
-            publisher.handle.publish_raw(bytes(self._serialized))
+            publisher.handle.publish_raw(message)
 
     def _on_answer(self, number: int, raw: bytes) -> None:
         now, stamp = time.perf_counter(), int.from_bytes(raw[4:8], "little")

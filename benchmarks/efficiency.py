@@ -31,10 +31,10 @@ from benchmarks import processes
 from benchmarks.cameras import Cameras, cameras, picture
 from benchmarks.direct import Direct, calls_per_second, paced_ms
 
-MODEL, INSTANCES, HERTZ = "coco_ssd", 2, 15.0
+MODEL, INSTANCES, HERTZ = "coco_ssd", 2, 30.0
 CORES = len(os.sched_getaffinity(0))
 SIZES = ((640, 480), (1920, 1080))
-ROUNDS, FRAMES, SECONDS = 3, 40, 2.5
+ROUNDS, FRAMES, SECONDS = 3, 80, 2.5
 
 
 def measure(quick: bool) -> list[dict[str, Any]]:
