@@ -3,8 +3,9 @@
 """The size of a JPEG or PNG from its header, without decoding a pixel.
 
 A request needs the frame's size long before its pixels, and decoding belongs on another thread.
-The ends are looked at too: the decoder answers a truncated picture with gray, and detections in
-gray are wrong answers.
+The ends are looked at too, and whether there are as many bytes as so many pixels need at least: the
+decoder answers a truncated picture with gray (gigabytes of it, if a few hundred bytes say so), and
+detections in gray are wrong answers.
 """
 
 from __future__ import annotations
@@ -23,6 +24,17 @@ _TAIL = 4096
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE = frozenset((0x01, *range(0xD0, 0xD9)))
 """Markers without a length."""
+_HUFFMAN = 0xC8
+"""The frames below this marker are Huffman coded."""
+_PIXELS_PER_BYTE = 512
+"""Of them at most: each block of 8x8 brightnesses has a bit of its own at least."""
+_PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
+_SCAN, _MOST_SCANS = b"\xff\xda", 100
+"""Each goes over the whole picture, and a dozen bytes are one; encoders make about ten."""
+_DEFLATE = 1032
+"""No more bytes than that come out of one."""
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Of a PNG's color types."""
 
 
 def probe(data: bytes | memoryview) -> tuple[str, int, int] | None:
@@ -43,7 +55,9 @@ def _number(data: bytes | memoryview, at: int, length: int) -> int:
 def _png_size(data: bytes | memoryview) -> tuple[int, int] | None:
     if len(data) < 33 or bytes(data[12:16]) != b"IHDR":
         return None
-    return _number(data, 20, 4), _number(data, 16, 4)
+    width, height = _number(data, 16, 4), _number(data, 20, 4)
+    row = 1 + width * data[24] * _CHANNELS.get(data[25], 1) // 8
+    return (height, width) if row * height <= _DEFLATE * len(data) else None
 
 
 def _jpeg_size(data: bytes | memoryview) -> tuple[int, int] | None:
@@ -55,7 +69,10 @@ def _jpeg_size(data: bytes | memoryview) -> tuple[int, int] | None:
         if marker == 0xFF:  # a fill byte
             at += 1
         elif marker in _FRAMES:
-            return _number(data, at + 5, 2), _number(data, at + 7, 2)
+            height, width = _number(data, at + 5, 2), _number(data, at + 7, 2)
+            cut_off = marker < _HUFFMAN and height * width > _PIXELS_PER_BYTE * len(data)
+            endless = marker in _PROGRESSIVE and bytes(data).count(_SCAN) > _MOST_SCANS
+            return None if cut_off or endless else (height, width)
         else:
             at += 2 if marker in _BARE else 2 + _number(data, at + 2, 2)
     return None

@@ -51,7 +51,9 @@ def read_compressed_depth(data: Array, format: str) -> tuple[int, int, Decode]:
 
 def _inverse(values: Array, a: float, b: float) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
-        metres = (np.float32(a) / (values.astype(np.float32) - np.float32(b))).astype(np.float32)
+        metres = values.astype(np.float32)
+        metres -= np.float32(b)
+        np.divide(np.float32(a), metres, out=metres)
     metres[(values == 0) | ~(metres > 0) | ~np.isfinite(metres)] = np.nan
     return metres
 
@@ -99,14 +101,14 @@ def rvl_decode(data: bytes, height: int, width: int) -> Array:
             raise ImageError(f"the RVL data of a {width}x{height} image does not fit it")
         counts.append((pixel, at, others))
         at, pixel = at + others, pixel + others
-    values = np.zeros(total, np.int64)
+    values = np.zeros(total, np.uint16)
     last = np.int64(0)
     for start, first, others in counts:
         coded = numbers[first : first + others]
         levels = last + np.cumsum((coded >> 1) ^ -(coded & 1))
         values[start : start + others] = levels
         last = levels[-1] if others else last
-    return values.astype(np.uint16).reshape(height, width)
+    return values.reshape(height, width)
 
 
 def _numbers(data: bytes) -> Array:

@@ -50,7 +50,8 @@ def _wide_bayer(code: int) -> Callable[[Array], Array]:
 
 def millimetres(pixels: Array) -> Array:
     """uint16 millimetres, 0 for none (REP 118), as metres with NaN for none."""
-    metres = pixels.astype(np.float32) / 1000
+    metres = pixels.astype(np.float32)
+    metres /= 1000
     metres[pixels == 0] = np.nan
     return metres
 

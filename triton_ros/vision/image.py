@@ -28,7 +28,7 @@ from triton_ros.core.tensor import Array
 from triton_ros.vision.compressed import probe
 from triton_ros.vision.compressed_depth import read_compressed_depth
 from triton_ros.vision.encodings import RAW, Encoding, Order, convert, millimetres
-from triton_ros.vision.image_error import MAX_SIDE, REASONS, ImageError
+from triton_ros.vision.image_error import MAX_PIXELS, MAX_SIDE, REASONS, ImageError
 
 __all__ = ["ENCODINGS", "MAX_SIDE", "REASONS", "Image", "ImageError"]
 
@@ -101,7 +101,7 @@ class Image:
             raise ImageError("the compressed image has no data", "empty")
         if "compressedDepth" in format:
             height, width, decode = read_compressed_depth(buffer, format)
-            _check_size(height, width)
+            _check_size(height, width, MAX_PIXELS)
             return cls(height, width, format, None, decode)
         found = probe(buffer.data)
         if found is None:
@@ -110,7 +110,7 @@ class Image:
                 f" ({buffer.size} bytes, starting {bytes(buffer[:4]).hex()})"
             )
         kind, height, width = found
-        _check_size(height, width)
+        _check_size(height, width, MAX_PIXELS)
         deep = format.startswith("16UC1")
         return cls(height, width, kind, None, lambda: _imdecode(buffer, kind, height, width, deep))
 
@@ -195,11 +195,15 @@ def _bytes_of(data: Any) -> Array:
         return np.empty(0, np.uint8)
 
 
-def _check_size(height: int, width: int) -> None:
+def _check_size(height: int, width: int, most: int = MAX_SIDE**2) -> None:
     if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
         reason = "empty" if height == 0 or width == 0 else "bad_size"
         raise ImageError(
             f"an image of {width}x{height} pixels; accepted: 1 to {MAX_SIDE} each way", reason
+        )
+    if height * width > most:
+        raise ImageError(
+            f"a compressed image of {width}x{height} pixels; accepted: {most} of them", "bad_size"
         )
 
 

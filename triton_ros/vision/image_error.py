@@ -11,6 +11,9 @@ REASONS = ("unsupported_encoding", "bad_size", "bad_step", "empty", "undecodable
 MAX_SIDE = 32766
 """OpenCV's remap and warp take no image that is wider or higher."""
 
+MAX_PIXELS = 1 << 27
+"""Of a compressed picture: what it becomes is not limited by what was sent.  0.4 GB of color."""
+
 
 class ImageError(InvalidArgumentError):
     """A frame that cannot be used; `reason` is one of `REASONS`, fit for a counter's name."""
