@@ -117,6 +117,15 @@ def test_a_few_bytes_do_not_become_gigabytes(extension: str) -> None:
     assert caught.value.reason == "undecodable"
 
 
+def test_no_room_is_made_for_a_chunk_that_is_not_there() -> None:
+    """OpenCV's reader believed the length: 160 bytes took 4 GB."""
+    data = bytearray(cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    probed = probe(bytes(data))
+    at = data.find(b"IDAT") - 4
+    data[at : at + 4] = b"\x3e\x00\x00\x00"
+    assert (probed, probe(bytes(data))) == (("png", 8, 8), None)
+
+
 def test_what_a_picture_becomes_is_limited() -> None:
     header, zeros = bytes(12), b"\x00\x00\x00\x00"
     with pytest.raises(ImageError, match=f"30000x30000 pixels; accepted: {MAX_PIXELS}") as caught:

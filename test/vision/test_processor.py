@@ -27,7 +27,7 @@ def test_it_is_a_processor(make_processor) -> None:
 
 
 def test_prepare_touches_no_pixel(make_processor) -> None:
-    data = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x30" + bytes(30) + b"IEND"
+    data = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x30" + bytes(13) + b"IEND" + bytes(4)
     work = make_processor(YAML, *MODEL).prepare({"IMAGE": Image.compressed(data, "png")}, {})
     with pytest.raises(InvalidArgumentError, match="64x48 image cannot be decoded"):
         materialize(work.elements[0]["x"])

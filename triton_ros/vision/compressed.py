@@ -16,6 +16,8 @@ from triton_ros.core.tensor import Array
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND"
+_CHUNK = 12
+"""Bytes of an empty one: its length, kind and checksum."""
 _JPEG = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
 _TAIL = 4096
@@ -40,7 +42,7 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 def probe(data: bytes | memoryview) -> tuple[str, int, int] | None:
     """(`"jpeg"` or `"png"`, height, width), or None where the data is neither or was cut off."""
     if bytes(data[:8]) == _PNG:
-        size = _png_size(data) if _PNG_END in bytes(data[-_TAIL:]) else None
+        size = _png_size(data) if _has_end(data) else None
         return size and ("png", *size)
     if bytes(data[:2]) == _JPEG:
         size = _jpeg_size(data) if _JPEG_END in bytes(data[-_TAIL:]) else None
@@ -50,6 +52,19 @@ def probe(data: bytes | memoryview) -> tuple[str, int, int] | None:
 
 def _number(data: bytes | memoryview, at: int, length: int) -> int:
     return int.from_bytes(data[at : at + length], "big")
+
+
+def _has_end(data: bytes | memoryview) -> bool:
+    """Whether every chunk of a PNG is there, up to the last.
+
+    The decoder makes room for what a chunk says that it has.
+    """
+    at = len(_PNG)
+    while at + _CHUNK <= len(data):
+        if bytes(data[at + 4 : at + 8]) == _PNG_END:
+            return True
+        at += _CHUNK + _number(data, at, 4)
+    return False
 
 
 def _png_size(data: bytes | memoryview) -> tuple[int, int] | None:

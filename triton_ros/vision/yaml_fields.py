@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads a small YAML file field by field, so that every complaint names file, line and field.
 
-`yaml.compose` keeps where each node stood, which plain loading forgets.  A `Fields` is one mapping
-of the file; whoever reads it asks for each field with its type and range, then calls `finish`,
-which refuses what nobody asked for (a misspelt key would otherwise be a setting that does nothing).
+The nodes of the document keep where each stood, which plain loading forgets.  A `Fields` is one
+mapping of the file; whoever reads it asks for each field with its type and range, then calls
+`finish`, which refuses what nobody asked for (a misspelt key would otherwise be a setting that does
+nothing).
 """
 
 from __future__ import annotations
@@ -17,40 +18,27 @@ from typing import Any, NoReturn
 import yaml
 
 from triton_ros.core.errors import ConfigError
+from triton_ros.vision.yaml_document import composed, shown
 
 _REQUIRED: Any = object()
 
 
 def read_fields(path: Path) -> Fields:
     """The top mapping of a YAML file; raises `ConfigError`."""
-    loader, node = _composed(path)
+    loader, node = composed(path)
     return Fields(path, loader, node, "")
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """The top mapping of a YAML file as plain values; raises `ConfigError`."""
-    loader, node = _composed(path)
+    loader, node = composed(path)
     try:
         found = loader.construct_document(node) if node else None
-    except (yaml.YAMLError, ValueError) as error:
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path}:1: the file must be a mapping of fields to values")
     return {str(key): value for key, value in found.items()}
-
-
-def _composed(path: Path) -> tuple[Any, Any]:
-    try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
-        node = loader.get_single_node()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: not YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
-    return loader, node
 
 
 class Fields:
@@ -67,6 +55,8 @@ class Fields:
         if not isinstance(node, yaml.MappingNode):
             self._fail(self._line, name or "the file", "must be a mapping of fields to values")
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._fail(key.start_mark.line + 1, name or "the file", "has a key that is no name")
             if key.value in self._nodes:
                 self._fail(key.start_mark.line + 1, self._full(key.value), "is given twice")
             self._nodes[key.value] = value
@@ -239,11 +229,11 @@ class Fields:
             return default
         try:
             value = self._loader.construct_object(self._nodes[field], deep=True)
-        except (yaml.YAMLError, ValueError) as error:
+        except yaml.YAMLError as error:
             self.fail(field, f"cannot be read: {error}")
         found = convert(value)
         if found is None:
-            self.fail(field, f"must be {accepted}, got {value!r}")
+            self.fail(field, f"must be {accepted}, got {shown(value)}")
         return found
 
     def _full(self, field: str) -> str:

@@ -305,3 +305,11 @@ def test_every_supported_field_is_one_of_the_schema() -> None:
     assert {"input.reshape.shape", "parameters", "model_warmup.inputs.zero_data"} <= set(
         supported_fields()
     )
+
+
+def test_an_enums_number_that_it_cannot_hold_has_a_line() -> None:
+    """Protobuf's parser hands it to the message, whose error knows no place."""
+    number = "9" * 78
+    with pytest.raises(ConfigError) as error:
+        parse_config(f"name: 'm'\ninput {{\n  data_type: {number}\n}}", "m")
+    assert str(error.value) == f"config.pbtxt:3: Value out of range: {number}"

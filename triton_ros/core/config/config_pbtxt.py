@@ -72,7 +72,16 @@ def _parse_text(text: str, origin: str) -> Any:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
         raise ConfigError(f"{origin}:{_parse_message(str(error))}") from None
+    except ValueError as error:  # an enum's number beyond 32 bits, without a place
+        shown = readable(str(error), _LONGEST_QUOTE)
+        raise ConfigError(f"{origin}:{_line_with(text, error)}: {shown}") from None
     return message
+
+
+def _line_with(text: str, error: ValueError) -> int:
+    """The line of the number that an error is about; 1 if it is written otherwise."""
+    at = text.find(str(error).rpartition(" ")[2])
+    return text.count("\n", 0, max(at, 0)) + 1
 
 
 def readable(message: str, longest: int) -> str:
