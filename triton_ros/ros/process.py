@@ -34,9 +34,12 @@ def run_node(
     """Run the node until a signal; the process's exit status."""
     interrupt = _interrupt_at_signals()
     if problem := _init_ros(arguments):
-        print(f"triton_ros: {problem}", file=sys.stderr)
-        return 1
-    node = TritonNode(make_server, start_frontends, interrupt)
+        return _refused(problem)
+    try:
+        node = TritonNode(make_server, start_frontends, interrupt)
+    except RCLError as error:  # the middleware's: no security in it, or a keystore that is none
+        rclpy.shutdown()
+        return _refused(str(error))
     executor = _make_executor()
     executor.add_node(node)
     try:
@@ -53,6 +56,11 @@ def run_node(
     return 0
 
 
+def _refused(problem: str) -> int:
+    print(f"triton_ros: {problem.splitlines()[0]}", file=sys.stderr)
+    return 1
+
+
 def _init_ros(arguments: Sequence[str]) -> str:
     """What is wrong with the command line or the parameter files; "" for nothing."""
     try:
@@ -60,7 +68,7 @@ def _init_ros(arguments: Sequence[str]) -> str:
     except UnknownROSArgsError as error:
         return f"unknown after --ros-args: {error}"
     except RCLError as error:
-        return str(error).splitlines()[0]
+        return str(error)
     return ""
 
 
