@@ -34,6 +34,8 @@ class TritonError(Exception):
     code = Code.UNKNOWN
     reason = ""
     """The name of a `statistics.FailureReason`; empty if the type does not say."""
+    forbidden = False
+    """Whether it answers an attempt to get what one may not have: who runs a server is told."""
 
     def within(self, place: str) -> TritonError:
         """The same error with the place in front of its message: ``in ensemble 'E', ...``."""
@@ -63,6 +65,12 @@ class InvalidArgumentError(TritonError):
 
 class ConfigError(InvalidArgumentError):
     """A configuration is refused; the message names file, line, field and accepted values."""
+
+
+class OutOfBoundsError(InvalidArgumentError):
+    """The request reaches beyond what it may: a path, a size, a slice of memory."""
+
+    forbidden = True
 
 
 class UnavailableError(TritonError):

@@ -19,6 +19,7 @@ from triton_ros.core.errors import (
     InternalError,
     InvalidArgumentError,
     NotFoundError,
+    OutOfBoundsError,
     TritonError,
     UnavailableError,
     UnsupportedError,
@@ -30,6 +31,7 @@ from triton_ros.frontends.inference import Inference, parse_version
 from triton_ros.frontends.limits import RateLimit
 from triton_ros.frontends.log_settings import LogSettings
 from triton_ros.frontends.options import FrontendOptions
+from triton_ros.frontends.refusals import Refusals
 from triton_ros.frontends.shared_memory import CUDA, OpenCuda, Regions, no_cuda
 
 EXTENSIONS = (
@@ -49,6 +51,12 @@ EXTENSIONS = (
 )
 
 
+class ModelControlOffError(UnavailableError):
+    """Clients of the network may load and unload nothing."""
+
+    forbidden = True
+
+
 class DataPlane:
     """One server as its clients see it; `version` is this package's."""
 
@@ -62,6 +70,7 @@ class DataPlane:
         self.options = options
         self.regions = Regions(options.allow_client_shm, open_cuda)
         self.rate = RateLimit(options.max_request_rate)
+        self.refusals = Refusals()
         self.inference = Inference(server, self.regions, options.max_in_flight)
         self.server = server
         self._version = version
@@ -214,7 +223,7 @@ class DataPlane:
 
     def _check_control(self) -> None:
         if not self.options.allow_model_control:
-            raise UnavailableError(
+            raise ModelControlOffError(
                 "model control is not allowed over the network: allow_model_control is false"
             )
 
@@ -270,9 +279,11 @@ def _polled(name: str, load: Future[None]) -> Future[None]:
     def finished(load: Future[None]) -> None:
         error = None if load.cancelled() else load.exception()
         if isinstance(error, InvalidArgumentError):
+            forbidden = error.forbidden
             error = InternalError(
                 f"failed to load '{name}', failed to poll from model repository: {error}"
             )
+            error.forbidden = forbidden
         if error is not None:
             polled.set_exception(error)
         else:
@@ -289,7 +300,7 @@ def check_model_name(name: str) -> None:
             "Model name cannot be empty. Please enter a valid name to deploy."
         )
     if name == ".." or "/" in name:
-        raise InvalidArgumentError(
+        raise OutOfBoundsError(
             f"invalid model name '{name}', model name must not contain path traversal characters"
         )
 

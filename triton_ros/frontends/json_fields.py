@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from triton_ros.core.errors import InvalidArgumentError
+from triton_ros.core.errors import InvalidArgumentError, OutOfBoundsError
 from triton_ros.core.request import Parameter
 from triton_ros.core.tensor_bytes import Buffer
 
@@ -79,9 +79,7 @@ def _check_depth(text: bytes) -> None:
     brackets = np.frombuffer(_STRING.sub(b"", text.translate(None, _NO_STRUCTURE)), np.uint8)
     steps = np.where((brackets == ord("[")) | (brackets == ord("{")), 1, -1)
     if len(steps) and int(np.cumsum(steps).max()) > MAX_DEPTH:
-        raise InvalidArgumentError(
-            f"JSON nesting depth exceeds maximum allowed limit ({MAX_DEPTH})"
-        )
+        raise OutOfBoundsError(f"JSON nesting depth exceeds maximum allowed limit ({MAX_DEPTH})")
 
 
 def text_field(fields: Fields, name: str) -> str:

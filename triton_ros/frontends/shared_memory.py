@@ -30,6 +30,7 @@ from triton_ros.core.errors import (
     InternalError,
     InvalidArgumentError,
     NotFoundError,
+    OutOfBoundsError,
     UnsupportedError,
 )
 from triton_ros.core.tensor_bytes import Buffer
@@ -43,6 +44,12 @@ RESERVED_PREFIXES = ("triton_python_backend_shm_region_", "triton_ros_")
 
 CUDA_HANDLE_BYTES = 64
 SYSTEM, CUDA = "system", "cuda"
+
+
+class SharedMemoryOffError(UnsupportedError):
+    """Clients may register none."""
+
+    forbidden = True
 
 
 class Memory(Protocol):
@@ -127,7 +134,7 @@ class Regions:
     def check_allowed(self) -> None:
         """Raise `UnsupportedError` where clients may not use shared memory."""
         if not self._allowed:
-            raise UnsupportedError(
+            raise SharedMemoryOffError(
                 "Client shared memory is disabled. Start the server with '--allow-client-shm=true'"
                 " to enable."
             )
@@ -203,11 +210,9 @@ class Regions:
                 raise NotFoundError(f"Unable to find shared memory region: '{part.region}'")
             size = attached.region.byte_size
             if not 0 <= part.offset < size:
-                raise InvalidArgumentError(
-                    f"Invalid offset for shared memory region: '{part.region}'"
-                )
+                raise OutOfBoundsError(f"Invalid offset for shared memory region: '{part.region}'")
             if not 0 <= part.byte_size <= size - part.offset:
-                raise InvalidArgumentError(
+                raise OutOfBoundsError(
                     f"Invalid offset + byte size for shared memory region: '{part.region}'"
                 )
             attached.users += 1
@@ -228,7 +233,7 @@ class SystemMemory:
         self._file = _open(region)
         try:
             if region.offset < 0 or self._end > os.fstat(self._file).st_size:
-                raise InvalidArgumentError(
+                raise OutOfBoundsError(
                     f"failed to register shared memory region '{region.name}': invalid args"
                 )
             self._map = mmap.mmap(self._file, self._end)
@@ -245,7 +250,7 @@ class SystemMemory:
     def check(self) -> None:
         """The object may have been shortened: see above."""
         if os.fstat(self._file).st_size < self._end:
-            raise InvalidArgumentError(
+            raise OutOfBoundsError(
                 f"shared memory region '{self._region.name}' is shorter than it was registered:"
                 f" '{self._region.key}' no longer has {self._end} bytes"
             )
@@ -267,12 +272,12 @@ def _open(region: Region) -> int:
     key = region.key
     file = key.lstrip("/")
     if not file or "/" in file or "\0" in file or file in (".", ".."):
-        raise InvalidArgumentError(
+        raise OutOfBoundsError(
             f"cannot register shared memory region '{region.name}' - invalid shm key '{key}'"
         )
     for prefix in RESERVED_PREFIXES:
         if file.startswith(prefix):
-            raise InvalidArgumentError(
+            raise OutOfBoundsError(
                 f"cannot register shared memory region '{region.name}' with key '{key}' as the key"
                 f" contains the reserved prefix '{prefix}'"
             )

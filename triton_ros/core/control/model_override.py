@@ -28,6 +28,7 @@ from triton_ros.core.errors import (
     InternalError,
     InvalidArgumentError,
     NotFoundError,
+    OutOfBoundsError,
     TritonError,
 )
 
@@ -184,7 +185,7 @@ def _write(directory: Path, relative: str, data: bytes) -> None:
     except ValueError as error:  # a zero byte
         raise InvalidArgumentError(f"Invalid file parameter '{shown}': {error}") from error
     if directory not in path.parents:
-        raise InvalidArgumentError(
+        raise OutOfBoundsError(
             f"Invalid file parameter '{shown}' with normalized path '{path}' must stay within"
             " model directory."
         )

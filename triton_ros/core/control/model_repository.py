@@ -20,7 +20,12 @@ from pathlib import Path
 from triton_ros.core.config import config_pbtxt
 from triton_ros.core.config.config_lines import PlacedError
 from triton_ros.core.config.model_config import ModelConfig
-from triton_ros.core.errors import ConfigError, InvalidArgumentError, NotFoundError
+from triton_ros.core.errors import (
+    ConfigError,
+    InvalidArgumentError,
+    NotFoundError,
+    OutOfBoundsError,
+)
 
 CUSTOM_CONFIGS = "configs"
 
@@ -154,7 +159,7 @@ class ModelRepository:
                 "Model name cannot be empty. Please enter a valid name to deploy."
             )
         if name in (".", "..") or any(part in name for part in ("/", "\\", "\0")):
-            raise InvalidArgumentError(
+            raise OutOfBoundsError(
                 f"invalid model name '{name}',"
                 " model name must not contain path traversal characters"
             )
@@ -166,5 +171,5 @@ class ModelRepository:
         if len(places) > 1:
             raise InvalidArgumentError(f"model '{name}' appears in two or more repositories")
         if places[0].resolve().parent not in self.roots:
-            raise InvalidArgumentError(f"model '{name}' is a link that leaves the model repository")
+            raise OutOfBoundsError(f"model '{name}' is a link that leaves the model repository")
         return ModelDirectory(name, places[0])

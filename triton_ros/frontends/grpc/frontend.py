@@ -15,7 +15,7 @@ from triton_ros.frontends.data_plane import DataPlane
 from triton_ros.frontends.error_mapping import grpc_status
 from triton_ros.frontends.grpc.control import CALLS, health
 from triton_ros.frontends.grpc.inference import InferenceCalls, unexpected
-from triton_ros.frontends.grpc.told import told
+from triton_ros.frontends.grpc.told import host_of, told
 from triton_ros.frontends.options import FrontendOptions
 from triton_ros.frontends.restriction import Api, Restrictions
 from triton_ros.frontends.tls import server_context
@@ -135,6 +135,7 @@ class GrpcFrontend:
         try:
             return work(request, context)
         except TritonError as error:
+            self._tell(api, context, error)
             self._abort(context, error)
         except Exception as error:  # the boundary: a fault of ours is one call's
             _LOG.exception("gRPC call failed")
@@ -150,6 +151,7 @@ class GrpcFrontend:
         try:
             yield from work(requests, context)
         except TritonError as error:
+            self._tell(Api.INFERENCE, context, error)
             self._abort(context, error)
         except Exception as error:  # as above
             _LOG.exception("gRPC stream failed")
@@ -158,10 +160,15 @@ class GrpcFrontend:
     def _abort(self, context: Any, error: TritonError) -> None:
         context.abort(self._grpc.StatusCode[grpc_status(error)], told(error))
 
+    def _tell(self, api: Api, context: Any, error: TritonError) -> None:
+        self._plane.refusals.tell_error(f"gRPC {api.value}", host_of(context), error)
+
     def _admit(self, api: Api, context: Any) -> None:
         """End the call of an unauthorized client, or of one that asks too often."""
         codes = self._grpc.StatusCode
-        if self._plane.rate.limits and self._plane.rate.wait_s(_host(context.peer())):
+        host = host_of(context)
+        if self._plane.rate.limits and self._plane.rate.wait_s(host):
+            self._plane.refusals.tell("gRPC", host, "too many requests")
             context.abort(codes.RESOURCE_EXHAUSTED, "too many requests: max_request_rate")
         if not self._restricted.restricts(api):
             return
@@ -169,7 +176,7 @@ class GrpcFrontend:
         metadata = {k: v for k, v in context.invocation_metadata() if isinstance(v, str)}
         header = self._restricted.missing(api, metadata.get)
         if header:
-            _LOG.warning("gRPC %s of %s: no key", api.value, context.peer())
+            self._plane.refusals.tell(f"gRPC {api.value}", host, "no key", header)
             context.abort(
                 codes.UNAVAILABLE, f"This protocol is restricted, expecting header '{header}'"
             )
@@ -193,11 +200,6 @@ def _without_context(call: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
 def _serialized(message: Any) -> bytes:
     data: bytes = message.SerializeToString()
     return data
-
-
-def _host(peer: str) -> str:
-    """Without the protocol and the port."""
-    return peer.partition(":")[2].rpartition(":")[0]
 
 
 def _wrapper(name: str) -> Any:

@@ -20,7 +20,7 @@ from triton_ros.core.request import Cancellation
 from triton_ros.frontends.backlog import Backlog
 from triton_ros.frontends.data_plane import DataPlane
 from triton_ros.frontends.exchange import InferAnswer, InferCall
-from triton_ros.frontends.grpc.told import sendable
+from triton_ros.frontends.grpc.told import host_of, sendable
 from triton_ros.frontends.grpc.untaken import Untaken
 from triton_ros.frontends.inference import refuse_decoupled
 from triton_ros.frontends.parameters import forwarded_headers
@@ -82,6 +82,8 @@ class InferenceCalls:
         reader.start()
         try:
             for call, found in stream:
+                if in_band and isinstance(found, TritonError):
+                    self._plane.refusals.tell_error("gRPC inference", host_of(context), found)
                 yield self._response(call, found, in_band)
         finally:
             stream.cancel()

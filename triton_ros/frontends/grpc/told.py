@@ -8,6 +8,8 @@ and shows another error instead.  So what is too long is cut.
 
 from __future__ import annotations
 
+from typing import Any
+
 from triton_ros.core.errors import TritonError
 
 MOST_BYTES = 7000
@@ -29,3 +31,8 @@ def told(error: TritonError) -> str:
         if size > MOST_BYTES:
             return text[:at] + _CUT
     return text
+
+
+def host_of(context: Any) -> str:
+    """Who calls, without the protocol and the port."""
+    return str(context.peer()).partition(":")[2].rpartition(":")[0]

@@ -16,7 +16,7 @@ import zlib
 import numpy as np
 from aiohttp import StreamReader, web
 
-from triton_ros.core.errors import InvalidArgumentError, UnsupportedError
+from triton_ros.core.errors import InvalidArgumentError, OutOfBoundsError, UnsupportedError
 
 ALIGNMENT = 64
 _ENCODINGS = ("identity", "gzip", "deflate")
@@ -53,14 +53,14 @@ async def read_body(
         watch.stop()
 
 
-def too_large(size: int, limit: int, raw: bool = False) -> InvalidArgumentError:
+def too_large(size: int, limit: int, raw: bool = False) -> OutOfBoundsError:
     """What Triton says; `raw` for a body without JSON."""
     if raw:
-        return InvalidArgumentError(
+        return OutOfBoundsError(
             f"Raw input has a byte_size ({size} bytes) that exceeds the maximum allowed value of"
             f" {limit} bytes. Use --http-max-input-size to increase the limit."
         )
-    return InvalidArgumentError(
+    return OutOfBoundsError(
         f"request JSON size of {size} bytes exceeds the maximum allowed input size of {limit}"
         " bytes. Use --http-max-input-size to increase the limit."
     )
@@ -127,7 +127,7 @@ def unpacked(body: memoryview, encoding: str, limit: int) -> memoryview:
     except zlib.error as error:
         raise InvalidArgumentError(f"the body is not {encoding}: {error}") from error
     if len(found) > limit:
-        raise InvalidArgumentError(
+        raise OutOfBoundsError(
             f"Decompressed data size exceeds the maximum allowed value of {limit} bytes. Use"
             " --http-max-input-size to increase the limit."
         )

@@ -17,6 +17,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from triton_ros.frontends.refusals import Refusals
+
 _TOO_MANY = b'{"error":"too many connections"}'
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
@@ -38,6 +40,7 @@ class Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if len(self._server.connections) >= self._server.max_connections:
             self._refused = True
+            self._tell("too many connections", transport)
             assert isinstance(transport, asyncio.Transport)
             transport.write(_REFUSAL)
             transport.close()
@@ -66,7 +69,7 @@ class Connection(RequestHandler):
         super().pause_writing()
         if self.transport is not None:
             patience = self._server.write_timeout_s
-            self._untaken = self._loop.call_later(patience, self.transport.abort)
+            self._untaken = self._loop.call_later(patience, self._give_up)
 
     def resume_writing(self) -> None:
         """It has."""
@@ -91,6 +94,8 @@ class Connection(RequestHandler):
     ) -> web.StreamResponse:
         """What is no HTTP is answered as everything else is: as JSON."""
         self._stop_timer()
+        if status < 500:
+            self._tell("what is no request", self.transport)
         text = message or (str(exc) if exc is not None else "") or "Bad Request"
         response = web.Response(
             status=status,
@@ -103,7 +108,17 @@ class Connection(RequestHandler):
     def _too_slow(self) -> None:
         self._timer = None
         if not self._busy:
+            self._tell("slow head", self.transport)
             self.force_close()
+
+    def _give_up(self) -> None:
+        if self.transport is not None:
+            self._tell("an answer that it does not take", self.transport)
+            self.transport.abort()
+
+    def _tell(self, kind: str, transport: asyncio.BaseTransport | None) -> None:
+        place = transport.get_extra_info("peername") if transport is not None else None
+        self._server.refusals.tell("HTTP connection", str(place[0]) if place else None, kind)
 
     def _taken(self) -> None:
         if self._untaken is not None:
@@ -119,6 +134,7 @@ class Connection(RequestHandler):
 class Server(web.Server):
     """Makes the connections."""
 
+    refusals: Refusals
     max_connections = 0
     header_timeout_s = 0.0
     write_timeout_s = 0.0

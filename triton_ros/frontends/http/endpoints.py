@@ -86,8 +86,10 @@ class Endpoints:
         except NotReadyError as error:
             return _error(400, str(error)) if str(error) else web.Response(status=400)
         except TritonError as error:
+            self._plane.refusals.tell_error(_asked(request), request.remote, error)
             return _error(http_status(error), str(error))
         except SlowClientError as error:
+            self._plane.refusals.tell(_asked(request), request.remote, "slow body", str(error))
             response = _error(408, f"the body of the request came too slowly: {error}")
             response.force_close()
             return response
@@ -119,13 +121,14 @@ class Endpoints:
         """Raise what an unauthorized client, or one that asks too often, is answered."""
         wait = self._plane.rate.wait_s(request.remote or "")
         if wait:
+            self._plane.refusals.tell("HTTP", request.remote, "too many requests")
             raise Refused(
                 429, "too many requests: max_request_rate", {"Retry-After": str(int(wait) + 1)}
             )
         header = self._restricted.missing(route.api, request.headers.get)
         if header:
             bearer = {"WWW-Authenticate": "Bearer"} if header == BEARER_HEADER else {}
-            _LOG.warning("HTTP %s of %s: no key", route.name, request.remote)
+            self._plane.refusals.tell(f"HTTP {route.name}", request.remote, "no key", header)
             raise Refused(
                 401 if bearer else 403,
                 f"This API is restricted, expecting header '{header}'",
@@ -259,6 +262,12 @@ async def _finished(future: Future[None]) -> None:
     future.add_done_callback(lambda _: in_loop(loop, lambda _: done.set(), None))
     await done.wait()
     future.result()
+
+
+def _asked(request: web.BaseRequest) -> str:
+    """What a client asked for, in words of ours."""
+    found = find_route(request.rel_url.raw_path)
+    return f"HTTP {found[0].name}" if found else "HTTP"
 
 
 def _error(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:

@@ -90,6 +90,7 @@ class HttpFrontend:
             keepalive_timeout=options.http_idle_timeout_secs,
             lingering_time=_LINGER_S,
         )
+        server.refusals = self._plane.refusals
         server.max_connections = options.max_connections
         server.header_timeout_s = options.http_header_timeout_secs
         server.write_timeout_s = options.http_idle_timeout_secs
