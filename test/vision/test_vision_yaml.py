@@ -64,6 +64,10 @@ BROKEN = [
     ("labels: [cat, dog]", "labels: [[cat], dog]", 12, "labels must be a list of names"),
     ("labels: [cat, dog]", "label: [cat, dog]", 12, "label is not a field; .*input, labels, head"),
     ("labels: [cat, dog]", "labels: [cat, dog", 13, "not YAML"),
+    ("labels: [cat, dog]", "labels: ../x", 12, "labels must stay inside the model's directory"),
+    ("labels: [cat, dog]", "labels: /etc/passwd", 12, "labels must stay inside the model's"),
+    ("labels: [cat, dog]", 'labels: "a\\0b"', 12, "labels must stay inside the model's"),
+    ("labels: [cat, dog]", "keypoint_names: ../x", 12, "keypoint_names must stay inside"),
     (GOOD, "- input\n", 1, "the file must be a mapping"),
     (GOOD, "", 1, "the file must be a mapping"),
     (GOOD, "input: 3\n", 1, "input must be a mapping"),
@@ -170,3 +174,8 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "vision.yaml").write_bytes(b"\xff\xfe\x00input")
     with pytest.raises(ConfigError, match=r"vision.yaml: cannot be read"):
         load_processor(ModelConfig("m"), tmp_path)
+
+
+def test_a_name_that_no_file_has(make_processor) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        make_processor(GOOD.replace("[cat, dog]", r'"\ud800"'), INPUTS, OUTPUTS)

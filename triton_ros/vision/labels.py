@@ -17,7 +17,7 @@ def read_lines(path: Path) -> tuple[str, ...]:
     """The lines of a text file as they are, an empty last one left out; raises `ConfigError`."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # also a name that no file can have
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     # Not splitlines(): to a recogniser, U+2028 or a form feed is a character like any other.
     lines = text.replace("\r\n", "\n").split("\n")
@@ -35,6 +35,7 @@ def read_labels(
             fields.fail("labels", f"are given by label_filename in config.pbtxt too: {files.pop()}")
         if not isinstance(given, str):
             return given, "labels"
+        fields.beside("labels", given)
         files = {given}
     if len(files) > 1:
         raise ConfigError(f"model '{config.name}': label_filename differs: {sorted(files)}")
@@ -48,7 +49,9 @@ def read_keypoint_names(fields: Fields, outputs: Sequence[TensorSpec]) -> tuple[
     given = fields.names("keypoint_names")
     if not given:
         return ()
-    names = read_lines(fields.directory / given) if isinstance(given, str) else given
+    names = given
+    if isinstance(names, str):
+        names = read_lines(fields.beside("keypoint_names", names))
     points = next((spec for spec in outputs if spec.name == "KEYPOINTS"), None)
     if points is None:
         fields.fail("keypoint_names", "are given, but the head answers no KEYPOINTS")

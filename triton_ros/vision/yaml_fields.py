@@ -70,10 +70,11 @@ class Fields:
         """The fields that are there, in their order."""
         return tuple(self._nodes)
 
-    @property
-    def directory(self) -> Path:
-        """Where the file is."""
-        return self._path.parent
+    def beside(self, field: str, name: str) -> Path:
+        """A file that a field names, in this file's directory or below it; refuses others."""
+        if name.startswith("/") or "\0" in name or ".." in Path(name).parts:
+            self.fail(field, f"must stay inside the model's directory, got {shown(name)}")
+        return self._path.parent / name
 
     def fail(self, field: str, problem: str) -> NoReturn:
         """Refuse a field: ``vision.yaml:7: head.format must be ...``."""

@@ -111,6 +111,7 @@ def test_offsets_with_their_variances(make_processor, tmp_path: Path) -> None:
         ("strides: 16, sizes: [0]", "", "sizes must be a list of numbers from 0.001 to 65536"),
         ("strides: 32, sizes: 4, ratio: 1", "", "ratio is not a field"),
         ("file: none.npy", "", "file none.npy cannot be read"),
+        ("file: ../f.csv", "1,2,3,4", "file must stay inside the model's directory, got '../f"),
         ("file: f.csv", "1,2,3,4", "units is missing"),
         ("file: no.csv, units: pixels", "", "file no.csv cannot be read"),
         ("file: f.txt, units: pixels", "1,2,3,4", "must end with .npy or .csv"),
@@ -144,3 +145,18 @@ def test_a_size_that_is_not_fixed(make_processor) -> None:
     yolox = "input: {multiple_of: 32}\nhead: {type: yolo, format: x}\n"
     with pytest.raises(ConfigError, match="format is x, whose grids need an input of a fixed"):
         make_processor(yolox, {"x": ("UINT8", (-1, -1, 3))}, {"y": ("FP32", (-1, 8))})
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "{type: ssd, boxes: c, scores: s, anchors: {strides: 1, sizes: 9}}",
+        "{type: blazeface, regressors: b, scores: s, strides: 1, anchors_per_stride: 1}",
+        "{type: yolo, output: b, format: x, strides: 1}",
+    ],
+)
+def test_more_anchors_than_any_model_has(make_processor, head: str) -> None:
+    yaml = f"input: {{size: [16384, 16384]}}\nhead: {head}\n"
+    outputs = {"b": ("FP32", (-1, 16)), "c": ("FP32", (-1, 4)), "s": ("FP32", (-1, 1))}
+    with pytest.raises(ConfigError, match=r"strides make 268435456 anchors of an .* most: 4194304"):
+        make_processor(yaml, {"x": ("UINT8", (-1, -1, 3))}, outputs)

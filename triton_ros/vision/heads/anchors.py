@@ -41,6 +41,8 @@ from triton_ros.vision.heads.base import BOX_FORMATS, Facts, corners
 from triton_ros.vision.yaml_fields import Fields
 
 _LARGE = 65536.0
+_MOST = 1 << 22
+"""Anchors, or cells of a grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,15 @@ class Anchors:
         with np.errstate(over="ignore"):
             middles = anchors[:, :2] + raw[:, :2] * center * sizes
             return np.concatenate([middles, sizes * np.exp(raw[:, 2:] * size)], axis=1)
+
+
+def check_count(
+    fields: Fields, size: tuple[int, int], strides: Sequence[int], each: int = 1
+) -> None:
+    """Refuse strides that make more anchors, `each` a cell, than any output has."""
+    found = each * sum(math.ceil(size[0] / s) * math.ceil(size[1] / s) for s in strides)
+    if found > _MOST:
+        fields.fail("strides", f"make {found} anchors of an input of {list(size)}; most: {_MOST}")
 
 
 def layer_anchors(
@@ -117,7 +128,7 @@ def read_anchors(fields: Fields, facts: Facts, spec: TensorSpec) -> Anchors:
 def _from_file(section: Fields) -> Array:
     """[n, 4], centre and size."""
     name = section.text("file")
-    path = section.directory / name
+    path = section.beside("file", name)
     try:
         found = _load(path)
     except (OSError, ValueError) as error:
@@ -158,4 +169,5 @@ def _generated(section: Fields, facts: Facts) -> Array:
         cell_shapes(size, after, scales, ratios, slowest)
         for size, after in zip(sizes[: len(strides)], following, strict=True)
     ]
+    check_count(section, facts.input_size, strides, max(map(len, shapes)))
     return layer_anchors(facts.input_size, strides, shapes, section.number("offset", 0, 1, 0.5))

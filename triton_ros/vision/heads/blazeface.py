@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from triton_ros.core.tensor import Array, TensorSpec
+from triton_ros.vision.heads.anchors import check_count
 from triton_ros.vision.heads.base import (
     DETECTIONS,
     Context,
@@ -99,6 +100,7 @@ def read(fields: Fields, facts: Facts) -> BlazeFaceHead:
     per_stride = fields.integer("anchors_per_stride", 1, 2)
     if facts.input_size is None:
         fields.fail("type", "blazeface needs an input of a fixed size")
+    check_count(fields, facts.input_size, strides, per_stride)
     values = regressors.dims[-1]
     if values < 6 or values % 2:
         dims = list(regressors.dims)

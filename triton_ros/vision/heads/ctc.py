@@ -73,7 +73,7 @@ def read(fields: Fields, facts: Facts) -> CtcHead:
     spec = facts.output(fields)
     name = fields.text("characters")
     space = fields.flag("space", True)
-    characters = ("", *read_lines(fields.directory / name), *([" "] if space else []))
+    characters = ("", *read_lines(fields.beside("characters", name)), *([" "] if space else []))
     if len(spec.dims) < 2:
         fields.fail("output", f"must have dims [steps, classes], has {list(spec.dims)}")
     if spec.dims[-1] not in (-1, len(characters)):

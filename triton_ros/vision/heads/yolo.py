@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from triton_ros.core.tensor import Array, TensorSpec
+from triton_ros.vision.heads.anchors import check_count
 from triton_ros.vision.heads.base import (
     DETECTIONS,
     NMS_MODES,
@@ -149,6 +150,7 @@ def _read_cells(fields: Fields, facts: Facts, spec: TensorSpec) -> Array:
     strides = fields.integers("strides", 1, 512, (8, 16, 32))
     if facts.input_size is None:
         fields.fail("format", "is x, whose grids need an input of a fixed size")
+    check_count(fields, facts.input_size, strides)
     cells = grid_cells(facts.input_size, strides)
     if spec.dims[0] not in (-1, len(cells)):
         fields.fail(
