@@ -114,7 +114,7 @@ def _round(target: Target, place: Path, runs: int, seed: int, outcome: Outcome) 
     findings, counts, log = place / "findings", place / "counts.json", place / "log.txt"
     known = set(findings.iterdir())
     counts.unlink(missing_ok=True)
-    options = {
+    options: dict[str, object] = {
         "runs": runs,
         "seed": seed,
         "max_len": target.longest,
@@ -123,8 +123,10 @@ def _round(target: Target, place: Path, runs: int, seed: int, outcome: Outcome) 
         "artifact_prefix": f"{findings}/",
         "print_final_stats": 1,
         "reduce_inputs": 0,
-        "dict": place / "words.txt",
     }
+    words = place / "words.txt"
+    if words.stat().st_size:  # libFuzzer takes none that is empty
+        options["dict"] = words
     command = [sys.executable, "-m", "fuzz.worker", target.name, str(counts)]
     command += [f"-{name}={value}" for name, value in options.items()]
     command += [str(place / "corpus"), str(place / "seeds")]

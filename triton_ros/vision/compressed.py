@@ -61,9 +61,9 @@ def _has_end(data: bytes | memoryview) -> bool:
     """
     at = len(_PNG)
     while at + _CHUNK <= len(data):
-        if bytes(data[at + 4 : at + 8]) == _PNG_END:
-            return True
-        at += _CHUNK + _number(data, at, 4)
+        kind, at = bytes(data[at + 4 : at + 8]), at + _CHUNK + _number(data, at, 4)
+        if kind == _PNG_END:
+            return at <= len(data)
     return False
 
 
