@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from triton_ros.core.config.config_pbtxt import parse_config, read_config
+from triton_ros.core.config.config_pbtxt import located, parse_config, read_config
 from triton_ros.core.config.config_schema import schema, supported_fields
 from triton_ros.core.config.model_config import (
     InputConfig,
@@ -313,3 +313,12 @@ def test_an_enums_number_that_it_cannot_hold_has_a_line() -> None:
     with pytest.raises(ConfigError) as error:
         parse_config(f"name: 'm'\ninput {{\n  data_type: {number}\n}}", "m")
     assert str(error.value) == f"config.pbtxt:3: Value out of range: {number}"
+
+
+@pytest.mark.parametrize("place", ["/m/vision.yaml:2: ", "/other/config.pbtxt:7: "])
+def test_an_error_that_has_a_place_gets_no_other(tmp_path: Path, place: str) -> None:
+    path = tmp_path / "config.pbtxt"
+    path.write_text("name: 'm'\noutput {}")
+    error = ConfigError(f"{place}head.output must have dims")
+    assert located(error, path) is error
+    assert str(located(ConfigError("no output"), path)).startswith(f"{path}:1: ")

@@ -45,7 +45,8 @@ def read_config(path: Path, name: str) -> ModelConfig:
 
 def located(error: ConfigError, path: Path) -> ConfigError:
     """An error that was found later (against the model file, say), with file and line too."""
-    if re.search(r"\.pbtxt:\d+:", str(error)):  # its own, or that of an ensemble's step
+    # its own, that of an ensemble's step, or a place in vision.yaml
+    if re.search(r"\.(?:pbtxt|yaml):\d+:", str(error)):
         return error
     try:
         text = path.read_text(encoding=_ENCODING)
