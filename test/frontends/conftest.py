@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from frontend_attacks import CANARY, KEY
 from frontend_server import Keys, Served, make_keys, serving, toys
+
+from triton_ros.frontends.shared_memory import DIRECTORY
 
 
 @pytest.fixture(scope="module")
@@ -21,3 +25,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     """For TLS."""
     return make_keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A shared memory object that says where its bytes are, and that `frontend_attacks` knows."""
+    path = DIRECTORY / KEY
+    path.write_bytes(CANARY)
+    yield path
+    path.unlink()
