@@ -16,7 +16,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from frontend_attacks import ATTACKS, CANARY, OPTIONS, crowd, head, warnings
+from frontend_attacks import ATTACKS, CANARY, OPTIONS, head, warnings
 from frontend_server import Served, serving
 from http_client import INPUTS, ask, place, wait_for
 from toy_models import Toy, onnx_add_sub
@@ -104,15 +104,13 @@ def holdings() -> tuple[int, int]:
 def test_nothing_else_is_disturbed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, memory: Path
 ) -> None:
-    options = {**OPTIONS, "max_connections": 16}
-    with serving(tmp_path, {"add_sub": Toy(onnx_add_sub())}, **options) as served:
+    with serving(tmp_path, {"add_sub": Toy(onnx_add_sub())}, **OPTIONS) as served:
         ask(served.http, "GET", "/v2/health/ready")
         with Regulars(served) as regulars:
             before = holdings()
             for _ in range(ROUNDS):
                 for attack, _ in ATTACKS.values():
-                    if attack is not crowd:
-                        attack(served)
+                    attack(served)
             during = dict(regulars.answers)
         assert regulars.errors == []
         assert all(count > 50 for count in during.values()), during
