@@ -30,7 +30,7 @@ _REPOSITORIES = (ROOT / "model_repository", ROOT / "framework_repository")
 _SIGNATURE = Signature(
     (TensorSpec("x", "FP32", (-1, 4)),), (TensorSpec("y", "FP32", (-1, 4)),), True
 )
-_RICH = """\
+REAL = """\
 name: "m"
 backend: "onnxruntime"
 max_batch_size: 8
@@ -38,24 +38,8 @@ input { name: "x" data_type: TYPE_FP32 dims: [ -1, 4 ] reshape { shape: [ -1, 2,
 input [ { name: "r" data_type: TYPE_FP32 dims: -1 allow_ragged_batch: true } ]
 output { name: "y" data_type: TYPE_INT64 dims: 1 label_filename: "labels.txt" }
 batch_input { kind: BATCH_ELEMENT_COUNT target_name: "n" data_type: TYPE_FP32 source_input: "r" }
+batch_output { target_name: "y" kind: BATCH_SCATTER_WITH_INPUT_SHAPE source_input: "r" }
 instance_group [ { count: 2 kind: KIND_CPU rate_limiter { resources { name: "R" count: 1 } } } ]
-version_policy { specific { versions: 3 versions: 1 } }
-dynamic_batching {
-  preferred_batch_size: [ 2, 8 ] max_queue_delay_microseconds: 100 priority_levels: 2
-  default_priority_level: 1 priority_queue_policy { key: 1 value { max_queue_size: 4 } }
-}
-optimization { graph { level: 1 } execution_accelerators { cpu_execution_accelerator {
-  name: "openvino" parameters { key: "a" value: "b" } } } }
-model_warmup { name: "w" batch_size: 1 inputs { key: "x" value {
-  data_type: TYPE_FP32 dims: [ 3, 4 ] zero_data: true } } }
-response_cache { enable: true }
-parameters { key: "intra_op_thread_count" value { string_value: "1" } }
-"""
-_SEQUENCE = """\
-platform: "onnxruntime_onnx"
-max_batch_size: 8
-input { name: "x" data_type: TYPE_FP32 dims: 4 }
-output { name: "y" data_type: TYPE_FP32 dims: 4 }
 sequence_batching {
   oldest { max_candidate_sequences: 4 preferred_batch_size: [ 2, 8 ] }
   control_input { name: "S" control { kind: CONTROL_SEQUENCE_START int32_false_true: [ 0, 1 ] } }
@@ -63,6 +47,23 @@ sequence_batching {
   state { input_name: "i" output_name: "o" data_type: TYPE_INT32 dims: [ -1 ]
     initial_state { name: "z" data_type: TYPE_INT32 dims: [ 1 ] zero_data: true } }
 }
+parameters { key: "intra_op_thread_count" value { string_value: "1" } }
+"""
+_MORE = """\
+platform: "onnxruntime_onnx"
+max_batch_size: 4
+input { name: "x" data_type: TYPE_FP32 dims: [ 3, 4 ] }
+output { name: "y" data_type: TYPE_FP32 dims: 4 }
+version_policy { specific { versions: 3 versions: 1 } }
+dynamic_batching {
+  preferred_batch_size: [ 2, 4 ] max_queue_delay_microseconds: 100 priority_levels: 2
+  default_priority_level: 1 priority_queue_policy { key: 1 value { max_queue_size: 4 } }
+}
+optimization { graph { level: 1 } execution_accelerators { cpu_execution_accelerator {
+  name: "openvino" parameters { key: "a" value: "b" } } } }
+model_warmup { name: "w" batch_size: 1 inputs { key: "x" value {
+  data_type: TYPE_FP32 dims: [ 3, 4 ] zero_data: true } } }
+response_cache { enable: true }
 """
 
 
@@ -117,7 +118,7 @@ def _files(name: str) -> Iterator[bytes]:
 
 
 def _texts() -> Iterator[bytes]:
-    yield from (_RICH.encode(), _SEQUENCE.encode(), b"")
+    yield from (REAL.encode(), _MORE.encode(), b"")
     for text in _files("config.pbtxt"):
         yield re.sub(rb'^name: "[^"]*"\n', b"", text, flags=re.MULTILINE)
 

@@ -16,6 +16,7 @@ from google.protobuf import json_format, text_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzz.config_targets import REAL
 from triton_ros.core.backend import Signature
 from triton_ros.core.config.config_completion import complete
 from triton_ros.core.config.config_json import config_from_json, config_json
@@ -105,25 +106,6 @@ def test_random_messages_of_the_schema_are_read_or_refused(seed: int) -> None:
 
 # --- mutated configurations ---------------------------------------------------------------------
 
-REAL = """
-name: "m"
-backend: "onnxruntime"
-max_batch_size: 8
-input { name: "x" data_type: TYPE_FP32 dims: [ -1, 4 ] reshape { shape: [ -1, 2, 2 ] } }
-input [ { name: "r" data_type: TYPE_FP32 dims: -1 allow_ragged_batch: true } ]
-output { name: "y" data_type: TYPE_INT64 dims: 1 label_filename: "labels.txt" }
-batch_input { kind: BATCH_ELEMENT_COUNT target_name: "n" data_type: TYPE_FP32 source_input: "r" }
-batch_output { target_name: "y" kind: BATCH_SCATTER_WITH_INPUT_SHAPE source_input: "r" }
-instance_group [ { count: 2 kind: KIND_CPU rate_limiter { resources { name: "R" count: 1 } } } ]
-sequence_batching {
-  oldest { max_candidate_sequences: 4 preferred_batch_size: [ 2, 8 ] }
-  control_input { name: "S" control { kind: CONTROL_SEQUENCE_START int32_false_true: [ 0, 1 ] } }
-  control_input { name: "C" control { kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_UINT64 } }
-  state { input_name: "i" output_name: "o" data_type: TYPE_INT32 dims: [ -1 ]
-    initial_state { name: "z" data_type: TYPE_INT32 dims: [ 1 ] zero_data: true } }
-}
-parameters { key: "intra_op_thread_count" value { string_value: "1" } }
-"""
 TOKENS = re.findall(r'"[^"]*"|[\w-]+|[^\w\s]|\n', REAL)
 
 
