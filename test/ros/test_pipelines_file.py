@@ -39,6 +39,14 @@ def read(folder: Path, text: str) -> dict[str, object]:
     return read_pipelines(path).parameters
 
 
+def test_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of somebody whom this machine does not know: a name like any other, found by fuzzing."""
+    monkeypatch.setenv("HOME", "/home/me")
+    text = GOOD.replace("models\n", '["~/models", "~no such user/models"]\n', 1)
+    roots = read(tmp_path, text)["model_repository"]
+    assert roots == ["/home/me/models", str(tmp_path / "~no such user/models")]
+
+
 def test_a_file_stands_for_parameters(tmp_path: Path) -> None:
     assert read(tmp_path, GOOD) == {
         "model_repository": [str(tmp_path / "models")],

@@ -9,6 +9,7 @@ files, of ensembles, of vision.yaml against a model's own dims), so it is done u
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ def _read(
 
 def repositories_of(values: Mapping[str, Any]) -> list[Path]:
     """The model repositories of parameters; raises `InvalidArgumentError` for none."""
-    found = [Path(root).expanduser() for root in entries(list(values.get("model_repository", [])))]
+    found = [
+        Path(os.path.expanduser(root)) for root in entries(list(values.get("model_repository", [])))
+    ]
     if not found:
         raise InvalidArgumentError("there is no model repository: --model-repository DIR")
     return found

@@ -8,6 +8,7 @@ loopback.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -107,7 +108,7 @@ class FrontendOptions:
         for name in _FILES:
             path = given.get(name)
             if isinstance(path, str):
-                given[name] = Path(path).expanduser() if path else None
+                given[name] = Path(os.path.expanduser(path)) if path else None
         for name in _RESTRICTIONS:
             given[name] = tuple(cast("Iterable[str]", given.get(name, ())))
         return FrontendOptions(**given)  # type: ignore[arg-type]

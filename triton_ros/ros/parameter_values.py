@@ -7,6 +7,7 @@ For commands that run before there is a robot, or beside one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,5 +84,5 @@ def read_values(params_file: Path | None, pipelines: Path | None) -> dict[str, A
     values = read_parameter_file(params_file) if params_file else {}
     named = values.get("pipelines_file", "")
     if pipelines is None and named:
-        pipelines = Path(named).expanduser()
+        pipelines = Path(os.path.expanduser(named))
     return (read_pipelines(pipelines).parameters if pipelines else {}) | values

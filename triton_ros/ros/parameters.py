@@ -10,6 +10,7 @@ of a stream are live, and streams come and go (see `live_parameters`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +110,7 @@ def _piped(own: Mapping[str, Any]) -> dict[str, Any]:
     path = own.get("pipelines_file", "")
     if not isinstance(path, str) or not path:
         return {}
-    return read_pipelines(Path(path).expanduser()).parameters
+    return read_pipelines(Path(os.path.expanduser(path))).parameters
 
 
 def adopt_pipelines(node: Node) -> None:
@@ -171,7 +172,7 @@ def _descriptor(spec: Spec) -> ParameterDescriptor:
 def read_node(node: Node) -> NodeSettings:
     """The node's own settings.  Raises `ConfigError`."""
     values = {spec.name: _value(node, spec.name, spec) for spec in NODE_SPECS}
-    roots = [Path(root).expanduser() for root in entries(values["model_repository"])]
+    roots = [Path(os.path.expanduser(root)) for root in entries(values["model_repository"])]
     if not roots:
         raise ConfigError("parameter 'model_repository' is empty; accepted: one directory or more")
     models = entries(values["load_models"])

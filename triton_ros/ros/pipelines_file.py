@@ -23,6 +23,7 @@ file or the command line says besides goes before it.  A mistake is refused with
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ def read_pipelines(path: Path) -> Pipelines:
 def _repositories(top: Fields, folder: Path) -> list[str]:
     given = top.names("model_repository")
     roots = [given] if isinstance(given, str) else list(given)
-    return [str(folder / Path(root).expanduser()) for root in roots]
+    return [str(folder / Path(os.path.expanduser(root))) for root in roots]
 
 
 def _cameras(section: Fields) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -9,6 +9,7 @@ gets impatient after some seconds.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def check_load_models(mode: ModelControlMode, load_models: tuple[str, ...]) -> N
 def _directory(name: str, value: str) -> Path | None:
     if not value:
         return None
-    path = Path(value).expanduser()
+    path = Path(os.path.expanduser(value))
     if not path.is_dir():
         raise ConfigError(f"parameter '{name}' is {value!r}; accepted: a directory that is there")
     return path
@@ -154,7 +155,7 @@ def _directory(name: str, value: str) -> Path | None:
 def _file(name: str, value: str) -> Path | None:
     if not value:
         return None
-    path = Path(value).expanduser()
+    path = Path(os.path.expanduser(value))
     if not path.parent.is_dir() or path.is_dir():
         raise ConfigError(
             f"parameter '{name}' is {value!r}; accepted: a file in a directory that is there"
