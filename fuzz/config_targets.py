@@ -148,14 +148,16 @@ def pipelines_file(data: bytes) -> None:
         read_mapping(path)
 
 
-@lru_cache(maxsize=1)
 def _folder() -> Path:
-    """In memory where that can be."""
-    memory = Path("/dev/shm")
-    made = tempfile.mkdtemp(prefix="triton_ros_fuzz_", dir=memory if memory.is_dir() else None)
-    folder = Path(made)
-    (folder / "labels.txt").write_text("cat\ndog\n")
-    return folder
+    return Path(_made().name)
+
+
+@lru_cache(maxsize=1)
+def _made() -> tempfile.TemporaryDirectory[str]:
+    """Gone with the process; one that is killed has its `TMPDIR` from `fuzz.run`, which is gone."""
+    made = tempfile.TemporaryDirectory(prefix="triton_ros_fuzz_")
+    Path(made.name, "labels.txt").write_text("cat\ndog\n")
+    return made
 
 
 def _model(inputs: tuple[TensorSpec, ...], *outputs: TensorSpec, batch: int = 0) -> ModelConfig:

@@ -21,6 +21,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -131,10 +132,10 @@ def _round(target: Target, place: Path, runs: int, seed: int, outcome: Outcome) 
     command += [f"-{name}={value}" for name, value in options.items()]
     command += [str(place / "corpus"), str(place / "seeds")]
     began = time.monotonic()
-    quiet = {**os.environ, "OPENCV_LOG_LEVEL": "SILENT"}
-    with log.open("wb") as file:
+    with log.open("wb") as file, tempfile.TemporaryDirectory(dir=_memory()) as scratch:
+        variables = {**os.environ, "OPENCV_LOG_LEVEL": "SILENT", "TMPDIR": scratch}
         done = subprocess.run(
-            command, env=quiet, stdout=file, stderr=subprocess.STDOUT, check=False
+            command, env=variables, stdout=file, stderr=subprocess.STDOUT, check=False
         )
     before = outcome.executions
     _read(log.read_text(errors="replace"), counts, outcome)
@@ -142,6 +143,12 @@ def _round(target: Target, place: Path, runs: int, seed: int, outcome: Outcome) 
     outcome.findings = sorted(str(path) for path in set(findings.iterdir()) - known)
     if not outcome.findings and (done.returncode or outcome.executions == before):
         outcome.findings = [f"it ended with {done.returncode}: {log}"]
+
+
+def _memory() -> Path | None:
+    """Where files cost least."""
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() else None
 
 
 def _words(seeds: Iterable[bytes], more: Iterable[str]) -> list[str]:
