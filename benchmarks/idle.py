@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from benchmarks import processes, repositories
-from benchmarks.resources import sample
+from benchmarks.held import sample
 
 MODELS, SETTLE_S, SECONDS = (1, 20), 6.0, 10.0
 

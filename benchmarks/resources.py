@@ -11,35 +11,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 PERIOD_S = 0.25
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What a process holds."""
-
-    resident_mb: float
-    threads: int
-    descriptors: int
-    shared_maps: int
-
-
-def sample(pid: int) -> Sample:
-    """Of a process now."""
-    place = Path(f"/proc/{pid}")
-    maps = (place / "maps").read_text()
-    return Sample(
-        resident_mb(pid),
-        len(list((place / "task").iterdir())),
-        len(list((place / "fd").iterdir())),
-        maps.count("/dev/shm/") + maps.count("/memfd:"),
-    )
 
 
 def resident_mb(pid: int) -> float:

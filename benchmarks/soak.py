@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from dataclasses import asdict
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,12 @@ import tritonclient.grpc
 import tritonclient.http
 from tritonclient.utils import InferenceServerException, shared_memory
 
+from benchmarks.held import Sample, drift, sample
 from benchmarks.processes import CHECKOUT, free_port, ros
-from benchmarks.resources import Sample, sample
 from benchmarks.swap import MODELS, serving, swapped
 
 OUTPUT = CHECKOUT / "build" / "bench" / "soak.json"
-PERIOD_S, TOLERANCE, WARM_UP = 2.0, 0.02, 0.25
+PERIOD_S, TOLERANCE = 2.0, 0.02
 PICTURE = np.full((240, 320, 3), 128, np.uint8)
 
 
@@ -89,18 +88,6 @@ class Clients:
             if region is not None:
                 client.unregister_system_shared_memory(name)
                 shared_memory.destroy_shared_memory_region(region)
-
-
-def drift(samples: list[Sample]) -> dict[str, float]:
-    """Of each figure from the first quarter after the warm-up to the last: 0.02 is 2 % more."""
-    kept = samples[int(len(samples) * WARM_UP) :]
-    quarter = max(1, len(kept) // 4)
-    found = {}
-    for name in asdict(kept[0]):
-        first = median(getattr(each, name) for each in kept[:quarter])
-        last = median(getattr(each, name) for each in kept[-quarter:])
-        found[name] = last / first - 1 if first else float(last)
-    return found
 
 
 def main() -> int:
