@@ -27,6 +27,8 @@ DISCOVERY = {
 }
 """Variables of every process that takes part."""
 
+SHARED = Path("/dev/shm")
+
 _next = itertools.count(os.getpid())
 
 
@@ -68,6 +70,7 @@ class NodeProcess:
         file = folder / "parameters.yaml"
         file.write_text(json.dumps({"/**": {"ros__parameters": parameters}}))  # JSON is YAML
         self._log = folder / "node.log"
+        self._others = set(SHARED.iterdir())
         command = ["-m", "triton_ros.main", "--ros-args", "--params-file", str(file), *arguments]
         with self._log.open("w") as output:
             self.process = subprocess.Popen(
@@ -82,6 +85,10 @@ class NodeProcess:
         """What it has printed so far."""
         return self._log.read_text(errors="replace")
 
+    def segments(self) -> set[Path]:
+        """Shared memory that it has mapped and that was not there before it: the middleware's."""
+        return mapped(self.process.pid) - self._others
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
         """Its exit status after the signal, and how many seconds that took."""
         begin = time.monotonic()
@@ -93,3 +100,22 @@ class NodeProcess:
             self.process.kill()
             self.process.wait()
         return self.process.returncode, time.monotonic() - begin
+
+
+def mapped(pid: int) -> set[Path]:
+    """Shared memory of a process; none if it is gone or somebody else's."""
+    try:
+        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    except OSError:
+        return set()
+    return {Path(line[line.index("/") :]) for line in lines if f"{SHARED}/" in line}
+
+
+def abandoned(segments: set[Path]) -> list[str]:
+    """Those that are still there although no process has them any more; and their locks."""
+    left = {path for path in segments if path.exists()}
+    for place in Path("/proc").iterdir() if left else ():
+        if place.name.isdigit():
+            left -= mapped(int(place.name))
+    locks = [path.with_name(f"{path.name}_el") for path in segments if not path.exists()]
+    return sorted(str(path) for path in (*left, *locks) if path.exists())

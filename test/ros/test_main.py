@@ -12,18 +12,13 @@ from pathlib import Path
 
 import pytest
 from ros_client import Launch, stamps
-from ros_process import claim_domain, environment
+from ros_process import abandoned, claim_domain, environment
 from toy_models import write_repository
 from toy_vision import toy_detector
 from vision_msgs.msg import Detection2DArray
 
 SOON_S = 5.0
 ENDLESS = 50_000_000  # turns; more than a minute
-
-
-def segments() -> set[str]:
-    """Shared memory of Fast DDS."""
-    return {name for name in os.listdir("/dev/shm") if "fastrtps" in name}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +48,6 @@ def parameters(models: Path, **others: object) -> dict[str, object]:
 def test_a_signal_ends_it_in_every_state(
     launch: Launch, models: Path, number: signal.Signals, state: str
 ) -> None:
-    before = segments()
     run = launch(parameters(models))
     if state == "unconfigured":
         assert run.client.state() == state
@@ -64,13 +58,15 @@ def test_a_signal_ends_it_in_every_state(
         answers = run.client.collect(Detection2DArray, "front/detections")
         camera = run.client.camera("/images")
         run.client.until(lambda: camera.send() and answers, "frames are answered")
+    segments = run.node.segments()
+    assert segments, "the middleware has shared memory"
     status, seconds = run.node.stop(number)
     assert status == 0, run.node.log
     assert seconds < SOON_S
     assert "Traceback" not in run.node.log
     assert "ends without waiting" not in run.node.log
     run.client.close()
-    assert segments() <= before
+    assert not abandoned(segments)
 
 
 def test_a_second_signal_does_not_kill_what_has_ended_well(
@@ -99,7 +95,6 @@ def test_autostart_brings_it_to_active(launch: Launch, models: Path) -> None:
 
 
 def test_a_signal_while_a_frame_runs_that_does_not_end(launch: Launch, models: Path) -> None:
-    before = segments()
     run = launch(parameters(models, load_models=["endless"], diagnostics_period_s=0.1))
     run.client.to_active()
     assert run.client.set({"streams.front.model": "endless"}) == [""]
@@ -107,13 +102,14 @@ def test_a_signal_while_a_frame_runs_that_does_not_end(launch: Launch, models: P
     run.client.until_status(
         "triton_ros: stream front", lambda _, v: v["waiting"] == "1", "the frame runs"
     )
+    segments = run.node.segments()
     status, seconds = run.node.stop()
     assert status == 0, run.node.log
     assert seconds < SOON_S
     assert "stream 'front': 1 frames still run after 2 s" in run.node.log
     assert "ends without waiting for" in run.node.log
     run.client.close()
-    assert segments() <= before
+    assert not abandoned(segments)
 
 
 @pytest.mark.parametrize("autostart", [False, True])

@@ -98,6 +98,13 @@ class TritonNode(LifecycleNode):
         if self._state != "finalized":
             self.trigger_shutdown()
 
+    def destroy_node(self) -> None:
+        """As rclpy's, which forgets the state machine: that would keep the middleware's
+        participant, and its shared memory, for as long as anybody has a reference to the node.
+        """
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     def _transition(
         self, name: str, work: Callable[[], None], undo: Callable[[], None] = lambda: None
     ) -> TransitionCallbackReturn:
