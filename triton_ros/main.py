@@ -34,10 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if is_command(given[1:]):
         application = Application(make_server, start_frontends, tune_process)
         return run_command(given[1:], application)
+    from triton_ros.ros.interrupt import Interrupt  # noqa: PLC0415 (see above)
+
+    interrupt = Interrupt.at_signals()  # before the imports of ROS, which take a second
     from triton_ros.ros.process import run_node  # noqa: PLC0415 (see above)
 
     tune_process()
-    return run_node(make_server, start_frontends, given)
+    return run_node(make_server, start_frontends, given, interrupt)
 
 
 def make_server(

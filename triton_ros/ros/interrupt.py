@@ -8,9 +8,12 @@ lock; events and conditions can deadlock then.  `SimpleQueue.put` is made for it
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
@@ -19,6 +22,14 @@ class Interrupt:
     def __init__(self) -> None:
         self.is_set = False
         self._tokens: SimpleQueue[None] = SimpleQueue()
+
+    @classmethod
+    def at_signals(cls) -> Interrupt:
+        """One that SIGINT and SIGTERM set from now on."""
+        interrupt = cls()
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: interrupt.set())
+        return interrupt
 
     def set(self) -> None:
         """Safe in a signal handler."""

@@ -18,21 +18,22 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from triton_ros.ros.interrupt import Interrupt
+from triton_ros.ros.interrupt import SIGNALS, Interrupt
 from triton_ros.ros.network import StartFrontends
 from triton_ros.ros.node import MakeServer, TritonNode
 
 RCLError = rclpy_implementation.RCLError
 UnknownROSArgsError = rclpy_implementation.UnknownROSArgsError
 THREADS_END_S = 0.5
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_node(
-    make_server: MakeServer, start_frontends: StartFrontends, arguments: Sequence[str]
+    make_server: MakeServer,
+    start_frontends: StartFrontends,
+    arguments: Sequence[str],
+    interrupt: Interrupt,
 ) -> int:
-    """Run the node until a signal; the process's exit status."""
-    interrupt = _interrupt_at_signals()
+    """Run the node until the interrupt; the process's exit status."""
     if problem := _init_ros(arguments):
         return _refused(problem)
     try:
@@ -43,7 +44,7 @@ def run_node(
     executor = _make_executor()
     executor.add_node(node)
     try:
-        if node.get_parameter("autostart").value:
+        if node.get_parameter("autostart").value and not interrupt.is_set:
             _autostart(node)
         _spin(executor, interrupt)
         node.shut_down()
@@ -85,13 +86,6 @@ def _make_executor() -> Executor:
         return SingleThreadedExecutor()
     executor: Executor = EventsExecutor()
     return executor
-
-
-def _interrupt_at_signals() -> Interrupt:
-    interrupt = Interrupt()
-    for number in SIGNALS:
-        signal.signal(number, lambda *_: interrupt.set())
-    return interrupt
 
 
 def _ignore_signals() -> None:
