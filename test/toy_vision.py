@@ -93,7 +93,7 @@ def toy_detector(
     return Toy(
         data,
         _config(len(boxes), len(scores[0]), count, warm_up, batch),
-        extra={"vision.yaml": _VISION, "labels.txt": "\n".join(labels) + "\n"},
+        extra={"vision.yaml": VISION, "labels.txt": "\n".join(labels) + "\n"},
     )
 
 
@@ -118,7 +118,7 @@ def _config(boxes: int, classes: int, count: int, warm_up: int, batch: int) -> s
     return text
 
 
-_VISION = """\
+VISION = """\
 input:
   color: rgb
   resize: stretch
