@@ -159,6 +159,7 @@ def _children() -> set[str]:
     [
         ("yes", {}, r"'toy': parameters\['PROCESS_ISOLATION'\] must be one of true, false"),
         ("false", {"EXECUTE_TIMEOUT_SECONDS": "1"}, "PROCESS_ISOLATION must be true"),
+        ("false", {"MEMORY_LIMIT_BYTES": "1"}, "PROCESS_ISOLATION must be true"),
         ("true", {"EXECUTE_TIMEOUT_SECONDS": "soon"}, "must be seconds, more than 0, got 'soon'"),
     ],
 )

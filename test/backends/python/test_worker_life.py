@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from case_python import workers
 from conformance_loader import Runner
-from python_models import DECOUPLED, IO, TIMEOUT, X, ask, model, serving
+from python_models import DECOUPLED, IO, TIMEOUT, X, ask, body, model, serving
 from toy_models import Toy, onnx_affine, write_repository
 
 from triton_ros.backends.python.backend import PythonBackend
@@ -104,6 +104,22 @@ def test_a_hang_is_ended_by_its_timeout(tmp_path: Path) -> None:
         with pytest.raises(InternalError, match=r"did not end 'execute' within 0\.3 s"):
             ask(server, value=X * 0 + 888)
         np.testing.assert_array_equal(ask(server), X + 1)
+
+
+def test_memory_beyond_the_limit_costs_its_request_only(tmp_path: Path) -> None:
+    hungry = body("""
+size = int(requests[0].inputs()[0].as_numpy()[0, 0])
+more = np.ones(size, np.uint8)
+y = np.full((1, 4), os.getpid() * int(more[0]), np.float32)
+return [pb_utils.InferenceResponse([pb_utils.Tensor("y", y)]) for _ in requests]""")
+    toy = model(f"import os\n{hungry}", MEMORY_LIMIT_BYTES=str(1 << 30))
+    with serving(tmp_path, {"m": toy, "other": Toy(onnx_affine(), "")}) as server:
+        before = ask(server, value=X * 0 + (1 << 20))
+        with pytest.raises(InternalError, match="Unable to allocate 2"):
+            ask(server, value=X * 0 + (1 << 31))
+        np.testing.assert_array_equal(ask(server, "other"), 2 * X + 1)
+        np.testing.assert_array_equal(ask(server, value=X * 0 + (1 << 20)), before)
+        assert server.describe("m").counters["restarts"] == 0
 
 
 @pytest.mark.parametrize("junk", [r"\x04\0\0\0junk", r"\xff" * 8, r"\x0e\0\0\0{\"free\":[7,9]}"])
@@ -305,6 +321,9 @@ def test_it_is_counted_and_weighed(tmp_path: Path) -> None:
         ({"EXECUTE_TIMEOUT_SECONDS": "0"}, "seconds, more than 0, got '0'"),
         ({"EXECUTE_TIMEOUT_SECONDS": "soon"}, "seconds, more than 0, got 'soon'"),
         ({"IN_PROCESS": "true", "EXECUTE_TIMEOUT_SECONDS": "1"}, "needs a process of its own"),
+        ({"MEMORY_LIMIT_BYTES": "0"}, "bytes, more than 0, got '0'"),
+        ({"MEMORY_LIMIT_BYTES": "1GB"}, "bytes, more than 0, got '1GB'"),
+        ({"IN_PROCESS": "true", "MEMORY_LIMIT_BYTES": "1"}, "needs a process of its own"),
         ({"IN_PROCESS": "true", "EXECUTION_ENV_PATH": "/a"}, "needs a process of its own"),
         ({"FORCE_CPU_ONLY_INPUT_TENSORS": "1"}, "yes or no, got '1'"),
     ],

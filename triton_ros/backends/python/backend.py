@@ -45,8 +45,8 @@ DEFAULT_FILE = "model.py"
 class PythonBackend:
     """Loads ``model.py``.
 
-    Parameters: ``EXECUTION_ENV_PATH``, ``IN_PROCESS``, ``EXECUTE_TIMEOUT_SECONDS`` (see
-    `settings`); any other is the model's own.
+    Parameters: ``EXECUTION_ENV_PATH``, ``IN_PROCESS``, ``EXECUTE_TIMEOUT_SECONDS`` and
+    ``MEMORY_LIMIT_BYTES`` (see `settings`); any other is the model's own.
     """
 
     def __init__(self, settings: BackendSettings = EMPTY, *, auto_complete: bool = True) -> None:
@@ -71,8 +71,8 @@ class PythonModel:
 
     def __init__(self, config: ModelConfig, path: Path, settings: WorkerSettings) -> None:
         self._path = path
-        self._settings = settings
         self._own = model_settings(config)
+        self._settings = replace(settings, memory_limit=self._own.memory_limit)
         self._config = config
         self._interpreter = Interpreter()
         self._names = itertools.count()

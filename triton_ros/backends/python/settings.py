@@ -14,6 +14,7 @@ from triton_ros.core.errors import ConfigError
 ENVIRONMENT = "EXECUTION_ENV_PATH"
 IN_PROCESS = "IN_PROCESS"
 TIMEOUT = "EXECUTE_TIMEOUT_SECONDS"
+MEMORY_LIMIT = "MEMORY_LIMIT_BYTES"
 CPU_TENSORS = "FORCE_CPU_ONLY_INPUT_TENSORS"
 
 _SIZE, _GROWTH, _STUB = "shm-default-byte-size", "shm-growth-byte-size", "stub-timeout-seconds"
@@ -29,6 +30,8 @@ class WorkerSettings:
     growth: int = 1 << 20
     timeout: float = 30.0
     """Seconds that a step of a model's life may take, other than `execute`."""
+    memory_limit: int | None = None
+    """Bytes of private memory that the process may have; None for as much as there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class ModelSettings:
     execute_timeout: float | None = None
     """Seconds; None for as long as it takes."""
     environment: str = ""
+    memory_limit: int | None = None
+    """See `WorkerSettings`."""
 
 
 def worker_settings(settings: BackendSettings) -> WorkerSettings:
@@ -77,7 +82,12 @@ def model_settings(config: ModelConfig) -> ModelSettings:
             f"model '{config.name}': parameters['{TIMEOUT}'] needs a process of its own (nobody can"
             f" stop a thread), and {IN_PROCESS} is true"
         )
-    return ModelSettings(in_process, execute_timeout(config), environment)
+    if in_process and MEMORY_LIMIT in config.parameters:
+        raise ConfigError(
+            f"model '{config.name}': parameters['{MEMORY_LIMIT}'] needs a process of its own"
+            f" (memory is a process'), and {IN_PROCESS} is true"
+        )
+    return ModelSettings(in_process, execute_timeout(config), environment, memory_limit(config))
 
 
 def execute_timeout(config: ModelConfig) -> float | None:
@@ -95,6 +105,19 @@ def execute_timeout(config: ModelConfig) -> float | None:
             f" got '{text}'"
         )
     return seconds
+
+
+def memory_limit(config: ModelConfig) -> int | None:
+    """Bytes of private memory that a process may have; raises `ConfigError`."""
+    text = config.parameters.get(MEMORY_LIMIT)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 62):
+        raise ConfigError(
+            f"model '{config.name}': parameters['{MEMORY_LIMIT}'] must be bytes, more than 0,"
+            f" got '{text}'"
+        )
+    return int(text)
 
 
 def _switch(config: ModelConfig, name: str, on: str, off: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -277,7 +278,18 @@ def _spawn(
         raise InternalError(f"cannot start {interpreter.python}: {error}") from error
     finally:
         theirs.close()
+    if settings.memory_limit is not None:
+        _limit_memory(process.pid, settings.memory_limit)
     return process, Channel(ours)
+
+
+def _limit_memory(pid: int, limit: int) -> None:
+    """An allocation beyond it fails in the process.
+
+    Private memory only: what is shared with the server and the code of libraries do not count.
+    """
+    with contextlib.suppress(ProcessLookupError):  # it has ended, which is told elsewhere
+        resource.prlimit(pid, resource.RLIMIT_DATA, (limit, limit))
 
 
 def _how(status: int) -> str:

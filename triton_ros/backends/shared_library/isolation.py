@@ -19,7 +19,13 @@ from typing import Any
 from triton_ros.backends.config_signature import stated_signature
 from triton_ros.backends.python.channel import Message
 from triton_ros.backends.python.environment import Interpreter
-from triton_ros.backends.python.settings import TIMEOUT, WorkerSettings, execute_timeout
+from triton_ros.backends.python.settings import (
+    MEMORY_LIMIT,
+    TIMEOUT,
+    WorkerSettings,
+    execute_timeout,
+    memory_limit,
+)
 from triton_ros.backends.python.worker_instance import WorkerInstance
 from triton_ros.backends.python.worker_process import WorkerDied, WorkerProcess
 from triton_ros.backends.support import choice_parameter
@@ -50,11 +56,13 @@ class BackendSpec:
 def isolated(config: ModelConfig) -> bool:
     """Whether its instances have processes of their own; raises `ConfigError`."""
     wanted = choice_parameter(config, PARAMETER, "false", ("true", "false")) == "true"
-    if not wanted and TIMEOUT in config.parameters:
-        raise ConfigError(
-            f"model '{config.name}': parameters['{TIMEOUT}'] needs a process of its own (nobody can"
-            f" stop a thread): {PARAMETER} must be true"
-        )
+    needs = {TIMEOUT: "nobody can stop a thread", MEMORY_LIMIT: "memory is a process'"}
+    for name, why in needs.items():
+        if not wanted and name in config.parameters:
+            raise ConfigError(
+                f"model '{config.name}': parameters['{name}'] needs a process of its own ({why}):"
+                f" {PARAMETER} must be true"
+            )
     return wanted
 
 
@@ -66,6 +74,7 @@ class IsolatedModel:
         self._spec = spec
         self._name = config.name
         self._timeout = execute_timeout(config)
+        self._settings = replace(_SETTINGS, memory_limit=memory_limit(config))
         self._told = config_json(config)
         self._numbers = itertools.count()
         self._instances: list[WorkerInstance] = []
@@ -135,7 +144,7 @@ class IsolatedModel:
         on_death: Callable[[WorkerProcess], None] = lambda worker: None,
     ) -> tuple[WorkerProcess, str]:
         """A process that has the model loaded, and the configuration as it completed it."""
-        worker = WorkerProcess(name, Interpreter(), _SETTINGS, on_message, on_death, _WORKER)
+        worker = WorkerProcess(name, Interpreter(), self._settings, on_message, on_death, _WORKER)
         spec = {**asdict(self._spec), "directory": str(self._spec.directory or "")}
         place = {"version_dir": str(self._version_dir), "model": self._name}
         said = self._said(worker, "load", spec=spec, config=self._told, **place)
