@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 from python_models import IO, ask, model, serving
 
 from triton_ros.backends.python.environment import cache_directory, interpreter
-from triton_ros.core.errors import ConfigError, InvalidArgumentError
+from triton_ros.core.errors import ConfigError, InternalError, InvalidArgumentError
 
 TEXT = """
 import sys
@@ -66,6 +67,14 @@ def test_a_directory_of_the_models_own(tmp_path: Path, environment: Path) -> Non
             assert ask(server).tolist() == [[42.0] * 4]
     finally:
         (folder / "env").rename(environment)
+
+
+def test_a_full_disk_leaves_no_half_of_an_archive(tmp_path: Path, cache: Path) -> None:
+    archive = packed(tmp_path, {"bin/python": "#!/bin/sh\n" + "#" * 9000})
+    with full_disk(), pytest.raises(InternalError, match=r"EXECUTION_ENV_PATH.*cannot be unpacked"):
+        interpreter("m", str(archive), tmp_path)
+    assert list(cache.iterdir()) == []
+    assert interpreter("m", str(archive), tmp_path).python.startswith(str(cache))
 
 
 def test_an_archive_is_unpacked_once(tmp_path: Path, cache: Path) -> None:

@@ -25,6 +25,7 @@ from fake_backend import (
     step,
     value,
 )
+from full_disk import full_disk
 from lifecycle_checks import Serve, ServeWith, index, infer
 from toy_models import write_repository
 
@@ -206,6 +207,17 @@ def test_files_that_cannot_be_used_are_removed(
     server = serve(m=fake(1))
     loaded(server, "m")
     assert message in str(refusal(server, config=text(), files=files))
+    assert list(temporary.iterdir()) == []
+    assert infer(server) == 1
+
+
+def test_a_full_disk_leaves_nothing_of_the_files(serve: Serve, temporary: Path) -> None:
+    server = serve(m=fake(1))
+    loaded(server, "m")
+    files = {**FILES, "file:1/weights": bytes(9000)}
+    with full_disk():
+        error = refusal(server, config=text(), files=files)
+    assert "model 'm': its files cannot be written: [Errno" in str(error)
     assert list(temporary.iterdir()) == []
     assert infer(server) == 1
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 from trace_checks import Clock, Kept, started, tracer
 
 from triton_ros.core.request import Timing
@@ -184,6 +185,23 @@ def test_a_file_that_cannot_be_written_is_said_once(
         f"failed creating trace file '{missing}'"
     ]
     files.close()
+
+
+@pytest.mark.parametrize("size", [100, 9000])
+def test_a_disk_that_was_full_costs_what_was_written_then(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, size: int
+) -> None:
+    files = TraceFiles()
+    path = tmp_path / "t.json"
+    files.save(str(path), [{"id": 1}], numbered=False)
+    with full_disk(left=64):
+        for _ in range(2):
+            files.save(str(path), [{"text": "x" * size}], numbered=False)
+    assert len(caplog.records) == 1
+    assert json.loads(path.read_text()) == [{"id": 1}]
+    files.save(str(path), [{"id": 2}], numbered=False)
+    files.close()
+    assert json.loads(path.read_text()) == [{"id": 1}, {"id": 2}]
 
 
 def test_traces_of_many_threads_are_all_in_the_file(tmp_path: Path) -> None:

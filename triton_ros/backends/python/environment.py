@@ -17,7 +17,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from triton_ros.core.errors import ConfigError, InvalidArgumentError
+from triton_ros.core.errors import ConfigError, InternalError, InvalidArgumentError
 
 _MODEL_DIRECTORY = "$$TRITON_MODEL_DIRECTORY"
 
@@ -79,9 +79,9 @@ def _unpacked(archive: Path, place: str) -> Path:
         work.rename(target)  # whole or not at all; another load may have been faster
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise InvalidArgumentError(f"{place} cannot be unpacked: {error}") from error
-    except OSError:
+    except OSError as error:  # a full disk, say
         if not target.is_dir():
-            raise
+            raise InternalError(f"{place} cannot be unpacked: {error}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ class TraceFiles:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[str, BinaryIO] = {}
+        self._open: dict[str, FileIO] = {}
         self._numbers: Counter[str] = Counter()
         self._failed: set[str] = set()
 
@@ -62,12 +64,17 @@ class TraceFiles:
     def _append(self, file: str, text: bytes) -> None:
         handle = self._open.get(file)
         if handle is None:
-            handle = self._open[file] = open(file, "wb")  # noqa: SIM115 (closed in `close`)
-            handle.write(b"[" + text + b"]")
-        else:
-            handle.seek(-1, 1)
-            handle.write(b",\n" + text + b"]")
-        handle.flush()
+            handle = self._open[file] = open(file, "wb", buffering=0)  # noqa: SIM115 (see `close`)
+        end = handle.seek(0, os.SEEK_END)
+        last = max(0, end - 1)  # the bracket that closes
+        try:
+            handle.seek(last)
+            _write_all(handle, (b",\n" if end else b"[") + text + b"]")
+        except OSError:  # a full disk: what is there stays whole
+            handle.seek(last)
+            handle.write(b"]" if end else b"")
+            handle.truncate(end)
+            raise
 
     def close(self) -> None:
         with self._lock:
@@ -75,3 +82,8 @@ class TraceFiles:
             self._open.clear()
             for handle in handles:
                 handle.close()
+
+
+def _write_all(handle: FileIO, data: bytes) -> None:
+    while data:
+        data = data[handle.write(data) :]
