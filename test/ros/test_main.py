@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ros_client import Launch, stamps
-from ros_process import abandoned, claim_domain, environment
+from ros_process import NodeProcess, abandoned, claim_domain, environment
 from toy_models import write_repository
 from toy_vision import toy_detector
 from vision_msgs.msg import Detection2DArray
@@ -69,18 +69,46 @@ def test_a_signal_ends_it_in_every_state(
     assert not abandoned(segments)
 
 
+def run_first(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
+    """Every Python that is started from now on begins with this code."""
+    (folder / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_ros_is_imported(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    run_first(
+        monkeypatch,
+        tmp_path,
+        "import os, sys\n"
+        "class Hook:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'rclpy':\n"
+        "            sys.meta_path.remove(self)\n"
+        f"            os.kill(os.getpid(), {int(number)})\n"
+        "sys.meta_path.insert(0, Hook())\n",
+    )
+    with claim_domain() as domain:
+        node = NodeProcess(domain, tmp_path, parameters(models, autostart=True))
+        assert node.process.wait(timeout=30) == 0, node.log
+    assert node.log == ""
+
+
 def test_a_second_signal_does_not_kill_what_has_ended_well(
     launch: Launch, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`launch` sends one to who had Ctrl-C already; here, when Python has taken its handlers."""
-    (tmp_path / "sitecustomize.py").write_text(
+    run_first(
+        monkeypatch,
+        tmp_path,
         "import builtins, os, signal\n"
         "class Late:\n"
         "    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGINT):\n"
         "        kill(pid, number)\n"
-        "builtins.late = Late()\n"
+        "builtins.late = Late()\n",
     )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     run = launch(parameters(models))
     assert run.client.state() == "unconfigured"
     assert run.node.stop(signal.SIGINT)[0] == 0, run.node.log
