@@ -3,7 +3,7 @@ RUN := . .venv/ros_env.sh && ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 MODELS := build/model_repository
 
 .DEFAULT_GOAL := help
-.PHONY: help env frameworks gpu-rig models demo test lint bench soak fuzz shell clean
+.PHONY: help env frameworks gpu-rig models demo test lint bench soak fuzz lifecycle shell clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ soak: env models ## everything at once for 30 minutes; nothing may grow (ARGS="-
 fuzz: env ## a million bad inputs for each reader of strangers' bytes (ARGS="--runs 10000 v2_json")
 	@python3 tools/environment.py fuzz
 	@$(RUN) python -m fuzz.run $(ARGS)
+
+lifecycle: env ## 500 rounds of the node's life, any transition, signals at any moment (ARGS="--rounds 50")
+	@$(RUN) python -m benchmarks.lifecycle $(ARGS)
 
 shell: env ## a shell in which ros and triton_ros work
 	@. .venv/ros_env.sh && exec $${SHELL:-sh}
