@@ -96,7 +96,7 @@ def added_latency(axis: Axes, rows: Rows) -> None:
         text = f"added {row['added_ms']:.1f} ms\n{row['over_bare']:.2f} of bare frames/s"
         axis.text(index, bottom[index], text, ha="center", va="bottom")
     axis.set_ylim(0, max(bottom) * 1.25)
-    finish(axis, "COCO-SSD, one camera at 15 Hz, median", "", "ms")
+    finish(axis, f"COCO-SSD, one camera at {rows[0]['hertz']:g} Hz, median", "", "ms")
 
 
 def throughput(axis: Axes, rows: Rows) -> None:
