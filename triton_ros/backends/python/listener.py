@@ -87,6 +87,8 @@ class Listener:
         with self._turn:
             self._arrival.close()
             self._channel.close()
+            # else its owner, which knows this, had to wait for the garbage collector
+            self._handle = _nobody
 
     def _wake_for(self, events: int) -> None:
         """Let these, and the end of the other end, wake the thread that watches."""
@@ -97,3 +99,7 @@ class Listener:
     def _sort(self, message: Message) -> None:
         if not self._handle(message):
             self._kept.append(message)
+
+
+def _nobody(message: Message) -> bool:
+    return True
