@@ -22,7 +22,7 @@ LEVELS = "dynamic_batching { priority_levels: 2 default_priority_level: 2 }"
 @pytest.fixture(scope="module")
 def run(launch: Launch, repository: Path) -> Run:
     """Two streams that put all their frames into the queue of one slow model, one by one."""
-    toy = toy_detector(turns=40_000)  # some 0.1 s
+    toy = toy_detector(turns=120_000)  # 0.08 s on a fast core: diagnostics come meanwhile
     assert toy.config is not None
     config = toy.config.replace("max_batch_size: 8", f"max_batch_size: 1 {LEVELS}")
     write_repository(repository, {"slow": replace(toy, config=config)})
