@@ -74,7 +74,7 @@ class Channel:
         del self._read[:end]
         try:
             message = json.loads(data)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UnreadableError(str(error)) from error
         if not isinstance(message, dict):
             raise UnreadableError(f"{message!r:.100} is no message")
