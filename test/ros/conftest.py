@@ -50,6 +50,12 @@ def _end(node: NodeProcess) -> None:
     assert status == 0, node.log
 
 
+@pytest.fixture
+def client(run: Run) -> Client:
+    """Of the node that a module's `run` starts."""
+    return run.client
+
+
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty model repository."""

@@ -42,11 +42,6 @@ def run(launch: Launch, repository: Path) -> Run:
 
 
 @pytest.fixture
-def client(run: Run) -> Client:
-    return run.client
-
-
-@pytest.fixture
 def camera(client: Client) -> Iterator[Camera]:
     camera = client.camera("/many")
     yield camera

@@ -51,11 +51,6 @@ def run(launch: Launch, repository: Path) -> Run:
 
 
 @pytest.fixture
-def client(run: Run) -> Client:
-    return run.client
-
-
-@pytest.fixture
 def well(client: Client) -> Iterator[Traffic]:
     """Frames of the stream that nothing happens to; each has to be answered, once and in order."""
     camera = client.camera("/well")

@@ -35,11 +35,6 @@ def run(launch: Launch, repository: Path) -> Run:
     return launch(parameters)
 
 
-@pytest.fixture
-def client(run: Run) -> Client:
-    return run.client
-
-
 def addresses(client: Client) -> dict[str, str]:
     """Where it says that it listens."""
     status = client.until_status(NODE, lambda _, v: "metrics" in v, "listens")

@@ -46,11 +46,6 @@ def run(launch: Launch, repository: Path) -> Run:
     return launch(parameters)
 
 
-@pytest.fixture
-def client(run: Run) -> Client:
-    return run.client
-
-
 def configured_with(client: Client, values: Mapping[str, object]) -> dict[str, object]:
     """Set these and configure; what they were before."""
     client.to_unconfigured()

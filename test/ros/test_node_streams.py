@@ -57,11 +57,6 @@ def run(launch: Launch, repository: Path) -> Run:
 
 
 @pytest.fixture
-def client(run: Run) -> Client:
-    return run.client
-
-
-@pytest.fixture
 def on_topic(client: Client) -> Iterator[Callable[[Image], float | None]]:
     """Sends a picture to stream `bright`; the score of its detection, None if there is none."""
     answers = client.collect(Detection2DArray, "bright/detections")
