@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from toy_models import Toy, onnx_add_sub, onnx_failing, onnx_identity, write_repository
+from tritonclient.grpc import service_pb2
 
 from triton_ros.core.server import InferenceServer
 from triton_ros.core.server_options import ServerOptions
@@ -224,3 +225,11 @@ def make_keys(path: Path) -> Keys:
         files = ("-in", f"{name}.csr", "-out", f"{name}.pem", "-extfile", f"{name}.ext")
         run("x509", "-req", *files, *signing)
     return Keys(path)
+
+
+def slow_request() -> Any:
+    """Of gRPC, for the model `slow`."""
+    message = service_pb2.ModelInferRequest(model_name="slow")
+    message.inputs.add(name="x", datatype="FP32", shape=[1, 4])
+    message.raw_input_contents.append(bytes(16))
+    return message

@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from frontend_server import Keys, Served, serving
+from frontend_server import Keys, Served, serving, slow_request
 from google.protobuf import wrappers_pb2
 from http_client import wait_for
 from hypothesis import HealthCheck, given, settings
@@ -48,13 +48,6 @@ def add(value: int, sequence: int, start: bool = False, end: bool = False) -> An
     message.parameters["sequence_id"].int64_param = sequence
     message.parameters["sequence_start"].bool_param = start
     message.parameters["sequence_end"].bool_param = end
-    return message
-
-
-def slow() -> Any:
-    message = service_pb2.ModelInferRequest(model_name="slow")
-    message.inputs.add(name="x", datatype="FP32", shape=[1, 4])
-    message.raw_input_contents.append(bytes(16))
     return message
 
 
@@ -168,13 +161,13 @@ def strict(tmp_path: Path) -> Iterator[Served]:
 def test_cancelled_and_late_calls_are_withdrawn(strict: Served) -> None:
     with grpc.insecure_channel(strict.grpc) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        running = stub.ModelInfer.future(slow())
+        running = stub.ModelInfer.future(slow_request())
         wait_for(lambda: strict.in_flight == 1)
-        waiting = stub.ModelInfer.future(slow())
+        waiting = stub.ModelInfer.future(slow_request())
         wait_for(lambda: strict.in_flight == 2)
         waiting.cancel()
         wait_for(lambda: strict.in_flight == 1)
-        late = stub.ModelInfer.future(slow(), timeout=0.05)
+        late = stub.ModelInfer.future(slow_request(), timeout=0.05)
         assert late.code() == grpc.StatusCode.DEADLINE_EXCEEDED
         wait_for(lambda: strict.in_flight == 1)
         assert running.result(20).model_name == "slow"
@@ -188,7 +181,7 @@ def test_a_stream_that_is_left_withdraws_its_requests(strict: Served) -> None:
         blocked = threading.Event()
 
         def requests() -> Iterator[Any]:
-            yield from [slow()] * 3
+            yield from [slow_request()] * 3
             blocked.wait()
 
         stream = stub.ModelStreamInfer(requests())
@@ -213,10 +206,10 @@ def test_messages_beyond_the_limit_are_refused(strict: Served) -> None:
 def test_calls_beyond_the_limit_are_refused_and_health_answers_before(strict: Served) -> None:
     with grpc.insecure_channel(strict.grpc) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        running = [stub.ModelInfer.future(slow()) for _ in range(3)]
+        running = [stub.ModelInfer.future(slow_request()) for _ in range(3)]
         wait_for(lambda: strict.in_flight == 3)
         assert stub.ServerLive(service_pb2.ServerLiveRequest()).live
-        running.append(stub.ModelInfer.future(slow()))
+        running.append(stub.ModelInfer.future(slow_request()))
         wait_for(lambda: strict.in_flight == 4)
         error = refused(stub.ServerLive, service_pb2.ServerLiveRequest())
         assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -290,7 +283,9 @@ def test_stopping_finishes_what_runs(tmp_path: Path) -> None:
         serving(tmp_path, models, server_options=options) as found,
         grpc.insecure_channel(found.grpc) as channel,
     ):
-        running = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer.future(slow())
+        running = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer.future(
+            slow_request()
+        )
         wait_for(lambda: found.in_flight == 1)
         closing = threading.Thread(target=found.frontends.close)
         closing.start()

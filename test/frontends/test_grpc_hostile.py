@@ -14,7 +14,15 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from frontend_server import IN_PROCESS, REPEAT, REPEAT_CONFIG, Served, python_toy, serving
+from frontend_server import (
+    IN_PROCESS,
+    REPEAT,
+    REPEAT_CONFIG,
+    Served,
+    python_toy,
+    serving,
+    slow_request,
+)
 from grpc_wire import WireClient
 from http_client import place, wait_for
 from toy_models import Toy, onnx_slow
@@ -66,13 +74,6 @@ def ask(model: str, number: int) -> Any:
     message = service_pb2.ModelInferRequest(model_name=model, id=str(number))
     message.inputs.add(name="IN", datatype="INT32", shape=[1])
     message.raw_input_contents.append(np.array([number], np.int32).tobytes())
-    return message
-
-
-def slow() -> Any:
-    message = service_pb2.ModelInferRequest(model_name="slow")
-    message.inputs.add(name="x", datatype="FP32", shape=[1, 4])
-    message.raw_input_contents.append(bytes(16))
     return message
 
 
@@ -244,7 +245,7 @@ def test_a_stream_that_is_not_read_ends_at_a_limit(odd: Served, stub: Any) -> No
 def test_one_stream_has_a_share_of_what_may_be_under_way(odd: Served, stub: Any) -> None:
     """Its requests beyond that wait, and none is refused."""
     most, texts = 0, []
-    for each in stub.ModelStreamInfer(iter([slow()] * 64), timeout=60):
+    for each in stub.ModelStreamInfer(iter([slow_request()] * 64), timeout=60):
         most = max(most, odd.in_flight)
         texts.append(each.error_message)
     assert texts == [""] * 64
