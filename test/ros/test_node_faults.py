@@ -16,28 +16,55 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from ros_client import Camera, Client, Launch, Run, Traffic, picture, stamps
+from std_msgs.msg import Float32MultiArray
 from std_srvs.srv import Trigger
 from toy_fragile import Level, fragile_detector
-from toy_models import write_repository
+from toy_models import Toy, write_repository
+from toy_shared_library import FILENAME, NO_COMPILER, library
 from toy_vision import toy_detector
 from vision_msgs.msg import Detection2DArray
 
 LIMITS = {"EXECUTE_TIMEOUT_SECONDS": "1", "MEMORY_LIMIT_BYTES": str(1 << 30)}
+CRASHES, HANGS = 0, 101
+"""Levels of a frame, as `NATIVE` scales them for the toy backend's kind "crash"."""
+NATIVE = Toy(
+    config="""backend: "toy" max_batch_size: 1 instance_group { count: 1 kind: KIND_CPU }
+input { name: "x" data_type: TYPE_FP32 dims: [2, 2, 3] }
+output { name: "y" data_type: TYPE_FP32 dims: [2, 2, 3] }
+parameters { key: "kind" value: { string_value: "crash" } }
+parameters { key: "PROCESS_ISOLATION" value: { string_value: "true" } }
+parameters { key: "EXECUTE_TIMEOUT_SECONDS" value: { string_value: "1" } }""",
+    extra={"vision.yaml": "input: {scale: 10, mean: 10}\nhead: {type: raw}\n"},
+)
 
 
 @pytest.fixture(scope="module")
-def run(launch: Launch, repository: Path) -> Run:
-    """A stream that nothing happens to, one whose model fails, one whose camera does."""
+def backends(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the toy backend in C, where it can be compiled."""
+    folder = tmp_path_factory.mktemp("backends")
+    if not NO_COMPILER:
+        (folder / "toy").mkdir()
+        (folder / "toy" / FILENAME).write_bytes(library())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(launch: Launch, repository: Path, backends: Path) -> Run:
+    """A stream that nothing happens to, two whose models fail, one whose camera does."""
     models = {
         "toy": toy_detector(),
         "other": toy_detector(),
         "fragile": fragile_detector(**LIMITS),
         "late": fragile_detector(initialize_s=0.5),
     }
-    write_repository(repository, models)
     streams = {"well": "toy", "model": "fragile", "camera": "other"}
+    if not NO_COMPILER:
+        models["native"] = NATIVE
+        streams["native"] = "native"
+    write_repository(repository, models)
     parameters = {
         "model_repository": [str(repository)],
+        "backend_directory": str(backends),
         "diagnostics_period_s": 0.1,
         "streams": {
             name: {"topic": f"/{name}", "model": model, "reliability": "reliable", "depth": 100}
@@ -103,6 +130,38 @@ def test_a_model_that_fails(client: Client, well: Traffic, level: Level, words: 
             and s.level == DiagnosticStatus.OK
         ),
         "counts the failure, and a process that was started again; and serves",
+    )
+    camera.close()
+
+
+@pytest.mark.skipif(bool(NO_COMPILER), reason=NO_COMPILER)
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [(CRASHES, "SIGSEGV"), (HANGS, "did not end 'execute' within 1 s and was killed")],
+)
+def test_a_c_backend_that_fails(client: Client, well: Traffic, level: int, words: str) -> None:
+    answers = client.collect(Float32MultiArray, "native/tensors/y")
+    camera = client.camera("/native")
+    stream, model = "triton_ros: stream native", "triton_ros: model native"
+    camera.send(picture(level=2))
+    well.during(lambda: len(answers) == 1, "a frame before it is answered")
+    before, served = client.values(stream), client.values(model)
+    dropped = int(before.get("dropped_model_error", 0))
+    camera.send(picture(level=level))
+    camera.send(picture(level=3))
+    well.during(lambda: len(answers) == 2, "the frame behind it is answered")
+    assert [set(answer.data) for answer in answers] == [{10.0}, {20.0}]
+    status = client.until_status(
+        stream, lambda _, v: v.get("dropped_model_error") == str(dropped + 1), "counts the frame"
+    )
+    assert words in status.message
+    client.until_status(
+        model,
+        lambda s, v: (
+            int(v["backend_restarts"]) == int(served["backend_restarts"]) + 1
+            and s.level == DiagnosticStatus.OK
+        ),
+        "counts the process that was started again; and serves",
     )
     camera.close()
 

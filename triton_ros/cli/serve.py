@@ -10,21 +10,19 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import signal
 import sys
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from queue import SimpleQueue
 from typing import Any
 
 from triton_ros.cli.application import Application
 from triton_ros.core.errors import ConfigError
 from triton_ros.core.server_options import ModelControlMode, ServerOptions
 from triton_ros.ros.frontend_parameters import FRONTEND_SPECS, frontend_values
+from triton_ros.ros.interrupt import Interrupt
 from triton_ros.ros.server_parameters import SERVER_SPECS, server_options
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SERVER = {spec.name: spec for spec in SERVER_SPECS}
 
 
@@ -32,10 +30,7 @@ def run(given: argparse.Namespace, application: Application) -> int:
     """Serves until SIGINT or SIGTERM, whatever became of the models."""
     logging.basicConfig(format="%(levelname).1s %(message)s", level=logging.INFO)
     application.tune_process()
-    signals: SimpleQueue[int] = SimpleQueue()
-    for number in _SIGNALS:
-        # Not an Event: a second signal during its `set` would wait for the first one's lock.
-        signal.signal(number, lambda number, _: signals.put(number))
+    interrupt = Interrupt.at_signals()
     values = _frontend_values(given)
     with application.make_server(given.model_repository, _options(given)) as server:
         loads = server.start()
@@ -49,9 +44,8 @@ def run(given: argparse.Namespace, application: Application) -> int:
         try:
             for protocol, address in frontends.addresses.items():
                 print(f"{protocol} on {address}", flush=True)
-            signals.get()
-            for number in _SIGNALS:  # Python's end would give them back their defaults
-                signal.signal(number, signal.SIG_IGN)
+            interrupt.wait()
+            interrupt.ignore_signals()
         finally:
             frontends.close()
     return 0

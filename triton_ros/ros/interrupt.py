@@ -31,6 +31,14 @@ class Interrupt:
             signal.signal(number, lambda *_: interrupt.set())
         return interrupt
 
+    @staticmethod
+    def ignore_signals() -> None:
+        """Python takes its handlers away before it ends: a second signal (`launch` sends one to who
+        had Ctrl-C already) would kill what has ended well.
+        """
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
     def set(self) -> None:
         """Safe in a signal handler."""
         self.is_set = True
@@ -39,6 +47,11 @@ class Interrupt:
     def look(self, *_: object) -> None:
         """Let who waits look at its condition; any thread."""
         self._tokens.put(None)
+
+    def wait(self) -> None:
+        """Until the interrupt, for as long as it takes."""
+        while not self.is_set:
+            self._tokens.get()
 
     def wait_for(self, holds: Callable[[], bool], limit_s: float) -> None:
         """Until `holds()`, the interrupt, or the time is up."""

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -18,7 +17,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from triton_ros.ros.interrupt import SIGNALS, Interrupt
+from triton_ros.ros.interrupt import Interrupt
 from triton_ros.ros.network import StartFrontends
 from triton_ros.ros.node import MakeServer, TritonNode
 
@@ -53,7 +52,7 @@ def run_node(
         node.destroy_node()
         rclpy.shutdown()
     _end_process_if_stuck()
-    _ignore_signals()
+    interrupt.ignore_signals()
     return 0
 
 
@@ -86,14 +85,6 @@ def _make_executor() -> Executor:
         return SingleThreadedExecutor()
     executor: Executor = EventsExecutor()
     return executor
-
-
-def _ignore_signals() -> None:
-    """Python takes its handlers away before it ends: a second signal (`launch` sends one to who had
-    Ctrl-C already) would kill what has ended well.
-    """
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _spin(executor: Executor, interrupt: Interrupt) -> None:

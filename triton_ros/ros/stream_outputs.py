@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from triton_ros.core.config.model_config import ModelConfig
 from triton_ros.core.errors import TritonError
 from triton_ros.core.request import InferenceResponse
 from triton_ros.core.server import InferenceServer, ModelDescription
+from triton_ros.core.tensor import Array
 from triton_ros.ros import conversions
 from triton_ros.ros.admission import age_ns
 from triton_ros.ros.annotator import Annotator
@@ -75,6 +76,7 @@ class StreamOutputs:
         self._announced_at = time.monotonic()
         self._answering: dict[str, tuple[type[Any], Publisher]] = {}
         self._keypoint_names: tuple[str, ...] = ()
+        self._known_kinds: tuple[object, list[OutputKind]] = None, []
         self._tracker: Tracker | None = None
         self._anew = False
         self._annotated = self._make(ImageMessage, "annotated")
@@ -95,7 +97,7 @@ class StreamOutputs:
 
         Raises whatever outputs that do not fit make of it.
         """
-        kinds = output_kinds(datatypes_of(response.outputs), self._keypoint_names)
+        kinds = self._kinds(response.outputs)
         if not kinds:
             raise ValueError(f"nothing to publish in {', '.join(response.outputs) or 'it'}")
         header = conversions.header_message(frame.header)
@@ -105,6 +107,15 @@ class StreamOutputs:
             if not kind.heavy or self._publisher(kind).listened
         }
         return Answer(frame, response, header, kinds, messages)
+
+    def _kinds(self, outputs: Mapping[str, Array]) -> list[OutputKind]:
+        """What they fill; as for the frame before, while a model's answers stay alike."""
+        alike = self._keypoint_names, [(name, array.dtype) for name, array in outputs.items()]
+        known, kinds = self._known_kinds
+        if known != alike:
+            kinds = output_kinds(datatypes_of(outputs), alike[0])
+            self._known_kinds = alike, kinds
+        return kinds
 
     def publish(self, answer: Answer, settings: StreamSettings) -> bool:
         """Whether it went out; called in the order of the frames, one at a time."""

@@ -11,6 +11,8 @@ import numpy as np
 
 from triton_ros.core.tensor import Array
 
+_TINY = np.finfo(np.float32).tiny
+
 CANDIDATES = 3000
 """More candidates than this are cut to the surest before they are compared pair by pair."""
 
@@ -68,11 +70,12 @@ def weighted_nms(
     found_boxes: list[Array] = []
     found_points: list[Array] = []
     found_scores: list[float] = []
+    edges, areas = boxes.T, _areas(boxes)
     alive = np.ones(len(scores), bool)
     for index in range(len(scores)):
         if not alive[index] or len(found_scores) == count:
             continue
-        group = alive & (_iou(boxes[index], boxes) > iou_threshold)
+        group = alive & (_iou(edges, areas, index) > iou_threshold)
         group[index] = True
         weights = scores[group] / scores[group].sum()
         found_boxes.append(weights @ boxes[group])
@@ -86,10 +89,16 @@ def weighted_nms(
     )
 
 
-def _iou(box: Array, boxes: Array) -> Array:
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    own = (box[2:] - box[:2]).prod()
-    result: Array = shared / np.maximum(own + areas - shared, np.finfo(np.float32).tiny)
+def _areas(boxes: Array) -> Array:
+    areas: Array = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    return areas
+
+
+def _iou(edges: Array, areas: Array, index: int) -> Array:
+    """Of one box with all; `edges` [4, n] are theirs."""
+    x0, y0, x1, y1 = edges[:, index]
+    wide = np.minimum(edges[2], x1) - np.maximum(edges[0], x0)
+    high = np.minimum(edges[3], y1) - np.maximum(edges[1], y0)
+    shared = np.maximum(wide, 0) * np.maximum(high, 0)
+    result: Array = shared / np.maximum(areas + areas[index] - shared, _TINY)
     return result

@@ -8,6 +8,7 @@ A head knows one family of output tensors.  It is a frozen value made once, at l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -271,6 +272,28 @@ def activate(logits: Array, activation: str) -> Array:
         shares: Array = powers / powers.sum(axis=-1, keepdims=True)
         return shares
     return logits
+
+
+def surer(logits: Array, threshold: float) -> tuple[Array, Array]:
+    """Places [k] and scores float32 [k] of the logits [n] whose sigmoid exceeds a threshold.
+
+    Only what may exceed it is worked out.
+    """
+    likely = np.flatnonzero(logits > least_logit(threshold))
+    scores = activate(logits[likely].astype(np.float32), "sigmoid")
+    sure = scores > threshold
+    return likely[sure], scores[sure]
+
+
+def least_logit(threshold: float) -> float:
+    """A logit that a float32 has to exceed for its sigmoid to exceed the threshold (0 to 1)."""
+    if threshold < 1e-30:  # `activate` keeps them all above that
+        return -math.inf
+    if threshold >= 1:
+        return math.inf
+    # a float32 so near to 1 is rounded by as much as many logits make of a difference
+    logit = min(math.log(threshold / (1 - threshold)), 8.0)
+    return logit - 1e-3 * (1 + abs(logit))
 
 
 ACTIVATIONS = ("none", "sigmoid", "softmax")

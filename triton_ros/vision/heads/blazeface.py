@@ -31,9 +31,9 @@ from triton_ros.vision.heads.base import (
     Facts,
     Outputs,
     Thresholds,
-    activate,
     detections,
     read_thresholds,
+    surer,
 )
 from triton_ros.vision.nms import weighted_nms
 from triton_ros.vision.yaml_fields import Fields
@@ -60,16 +60,15 @@ class BlazeFaceHead:
         """Threshold, decode what is left, blend, and undo the geometry."""
         (row,) = rows
         thresholds = context.thresholds
-        all_scores = activate(row[self.scores].reshape(-1), "sigmoid")
-        candidates = np.flatnonzero(all_scores > thresholds.score)
-        raw = row[self.regressors].reshape(len(all_scores), -1)[candidates]
+        candidates, sure = surer(row[self.scores].reshape(-1), thresholds.score)
+        raw = row[self.regressors].reshape(len(self.anchors), -1)[candidates]
         anchors = self.anchors[candidates]
         centers, half = raw[:, :2] + anchors, raw[:, 2:4] / 2
         points = raw[:, 4:].reshape(-1, self.keypoints, 2) + anchors[:, None]
         boxes, points, scores = weighted_nms(
             np.concatenate([centers - half, centers + half], axis=1),
             points,
-            all_scores[candidates],
+            sure,
             thresholds.iou,
             thresholds.max_detections,
         )

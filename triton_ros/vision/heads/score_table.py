@@ -12,12 +12,13 @@ Class ids are columns of the scores, counted without the background.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from triton_ros.core.tensor import Array, TensorSpec
-from triton_ros.vision.heads.base import ACTIVATIONS, Facts, activate
+from triton_ros.vision.heads.base import ACTIVATIONS, Facts, activate, least_logit
 from triton_ros.vision.heads.class_ids import read_label_ids
 from triton_ros.vision.yaml_fields import Fields
 
@@ -33,14 +34,19 @@ class ScoreTable:
 
     def candidates(self, raw: Array, threshold: float) -> tuple[Array, Array, Array]:
         """Places [k], scores [k] and classes [k] of what is surer than the threshold."""
-        flat: Array = raw.reshape(-1, raw.shape[-1])
+        flat: Array = raw.reshape(math.prod(raw.shape[:-1]), raw.shape[-1])
         table = self._columns(flat.T if self.classes_first else flat)
-        best = table.max(axis=1)
-        if self.activation == "sigmoid":
-            # It keeps the order, so only the best of each row need it.
-            best = activate(best, "sigmoid")
-        found = np.flatnonzero(best > threshold)
-        return found, best[found], table[found].argmax(axis=1)
+        squash = self.activation == "sigmoid"
+        # Few rows are left of most pictures: the best of all the others need not be looked for.
+        likely = np.flatnonzero(
+            (table > (least_logit(threshold) if squash else threshold)).any(axis=1)
+        )
+        rows = table[likely]
+        best = rows.max(axis=1)
+        if squash:  # it keeps the order, so only the best of each row need it
+            best = activate(best.astype(np.float32), "sigmoid")
+        sure = best > threshold
+        return likely[sure], best[sure], rows[sure].argmax(axis=1)
 
     def _columns(self, table: Array) -> Array:
         """Those of the labels; a softmax is of all of them."""
