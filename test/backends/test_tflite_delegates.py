@@ -79,11 +79,11 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_external_delegate_gets_its_options_and_serves(tmp_path: Path, library: Path) -> None:
     parameters = {"library": library.name, "device": "3", "mode": "fast"}
     model = load(tmp_path, Accelerator("external", parameters))
-    instance = model.instance(InstanceGroup(), 0)
-    np.testing.assert_array_equal(instance.execute({"x": X})["y"], 2 * X + 1)
-    lines = (tmp_path / "log").read_text().splitlines()
-    assert lines[:2] == ["device=3", "mode=fast"]
-    assert len(lines) == 4, "once for the trial, once for the instance"
+    log = tmp_path / "log"
+    for made in (1, 2):  # the first instance is the one that was tried when the model was read
+        instance = model.instance(InstanceGroup(), 0)
+        np.testing.assert_array_equal(instance.execute({"x": X})["y"], 2 * X + 1)
+        assert log.read_text().splitlines() == ["device=3", "mode=fast"] * made
 
 
 def test_a_delegate_that_refuses_its_options_says_why(tmp_path: Path, library: Path) -> None:

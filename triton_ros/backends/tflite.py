@@ -18,6 +18,7 @@ shape is kept until a request has another.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,7 +107,11 @@ class TfliteModel:
         self._data: bytes | None = path.read_bytes()
         made = self._make()
         self._inputs, self._outputs = _bindings(path, made)
-        self._signature = self._try_batch(made, config)
+        first = TfliteInstance(self._name, made, None, self._inputs, self._outputs)
+        self._signature = self._try_batch(first, config)
+        first.signature = self._signature
+        # LiteRT makes interpreters under Python's lock: each that is spared spares others a wait.
+        self._spare = [first]
 
     @property
     def signature(self) -> Signature:
@@ -116,6 +121,8 @@ class TfliteModel:
         """See `core.backend.BackendModel.instance`; the interpreter runs on the CPU only."""
         del device
         self._check_kind(group)
+        with contextlib.suppress(IndexError):
+            return self._spare.pop()
         return TfliteInstance(
             self._name, self._make(), self._signature, self._inputs, self._outputs
         )
@@ -123,6 +130,7 @@ class TfliteModel:
     def finalize(self) -> None:
         """See `core.backend.BackendModel.finalize`."""
         self._data = None
+        self._spare.clear()
 
     def _make(self) -> Any:
         """A fresh interpreter with its buffers allocated."""
@@ -146,13 +154,12 @@ class TfliteModel:
                 " use KIND_CPU or KIND_AUTO instead of KIND_GPU"
             )
 
-    def _try_batch(self, made: Any, config: ModelConfig) -> Signature:
+    def _try_batch(self, trial: TfliteInstance, config: ModelConfig) -> Signature:
         """The signature, with first dims of -1 if the trial went well, else the file's own."""
         bindings = (*self._inputs, *self._outputs)
         wanted = config.max_batch_size > 0 or "max_batch_size" not in config.stated
         batchable = wanted and all(binding.shape[:1] == (1,) for binding in bindings)
         if batchable:
-            trial = TfliteInstance(self._name, made, None, self._inputs, self._outputs)
             own = [replace(binding.spec, dims=binding.shape) for binding in self._inputs]
             batchable = rows_are_independent(trial.execute, own)
         return Signature(
@@ -175,7 +182,8 @@ class TfliteInstance:
     ) -> None:
         self._name = name
         self._interpreter = interpreter
-        self._signature = signature
+        self.signature = signature
+        """What inputs are held against; None: they are the backend's own."""
         self._inputs = inputs
         self._outputs = outputs
         self._shapes = [binding.shape for binding in inputs]
@@ -184,8 +192,8 @@ class TfliteInstance:
         """See `core.backend.ModelInstance.execute`."""
         if self._interpreter is None:
             raise released(self._name)
-        if self._signature is not None:
-            check_inputs(self._signature, inputs)
+        if self.signature is not None:
+            check_inputs(self.signature, inputs)
         try:
             return self._run(inputs)
         except _FAILURES as error:
