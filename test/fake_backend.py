@@ -78,6 +78,8 @@ class FakeModel:
         self.offset = offset
         self.instances: list[FakeInstance] = []
         self.finalized = 0
+        self.problem = ""
+        self.counters: dict[str, int] = {}
         self.gone = threading.Event()
 
     @property

@@ -80,7 +80,7 @@ def test_a_problem_is_seen_in_readiness_and_index_of_the_model_and_its_ensembles
     ready = (ModelState.READY, "")
     assert _rows(server) == {"e": ready, "m": ready}
     (model,) = backend.models
-    model.problem = "the cable is out"  # type: ignore[attr-defined]
+    model.problem = "the cable is out"
     assert not server.model_ready("m")
     assert not server.model_ready("m", 1)
     assert not server.model_ready("e")
@@ -90,7 +90,7 @@ def test_a_problem_is_seen_in_readiness_and_index_of_the_model_and_its_ensembles
     }
     assert server.describe("m").counters == {"retries": 3}
     assert server.describe("e").counters == {}
-    model.problem = ""  # type: ignore[attr-defined]
+    model.problem = ""
     assert server.model_ready("e")
     assert _rows(server) == {"e": ready, "m": ready}
 

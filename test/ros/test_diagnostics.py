@@ -35,6 +35,7 @@ from triton_ros.core.telemetry.statistics import Duration, Statistics
 from triton_ros.ros.diagnostics import (
     counters,
     incomplete_status,
+    known_models,
     model_statuses,
     node_status,
     scheduler_status,
@@ -146,10 +147,10 @@ def test_scheduler(tmp_path: Path) -> None:
         for _ in range(3):
             server.submit(request("m"), outcomes)
         gate.wait_entered()
-        busy = values(scheduler_status("n", server))
+        busy = values(scheduler_status("n", known_models(server), 0))
         gate.open()
         outcomes.wait(3)
-        idle = values(scheduler_status("n", server))
+        idle = values(scheduler_status("n", known_models(server), 0))
     assert (busy["models"], busy["instances"]) == ("2", "2")
     assert int(busy["pending"]) == int(busy["most_pending"]) >= 2
     assert (idle["pending"], idle["inferences"], idle["failures"]) == ("0", "3", "0")
@@ -169,7 +170,7 @@ def test_models(tmp_path: Path) -> None:
         with pytest.raises(TritonError):
             server.load_model("bad").result()
         server.infer(InferenceRequest("good", {"x": np.zeros((1, 4), np.float32)}))
-        found = {status.name: status for status in model_statuses("n", server)}
+        found = {status.name: status for status in model_statuses("n", known_models(server))}
     assert set(found) == {"n: model good", "n: model bad", "n: model not_asked_for"}
     good, bad = found["n: model good"], found["n: model bad"]
     assert (good.level, good.message) == (OK, "READY")
@@ -194,10 +195,10 @@ def test_a_load_says_how_far_it_is(tmp_path: Path) -> None:
     with serving(tmp_path, FakeBackend(on_load=on_load), {"m": fake()}) as server:
         load = server.load_model("m")
         assert begun.wait(TIMEOUT)
-        (loading,) = model_statuses("n", server)
+        (loading,) = model_statuses("n", known_models(server))
         go_on.set()
         load.result(TIMEOUT)
-        (ready,) = model_statuses("n", server)
+        (ready,) = model_statuses("n", known_models(server))
     stage = "loading weights of version 1"
     assert (loading.level, loading.message) == (OK, f"LOADING, {stage}")
     found = values(loading)
@@ -218,11 +219,11 @@ def test_requests_that_wait_and_failures_by_reason(tmp_path: Path) -> None:
         server.submit(request("m", deadline_ns=1), outcomes)  # long ago
         server.submit(request("m", cancellation=token), outcomes)
         server.submit(request("m"), outcomes)
-        (waiting,) = model_statuses("n", server)
+        (waiting,) = model_statuses("n", known_models(server))
         token.cancel()
         gate.open()
         outcomes.wait(4)
-        (done,) = model_statuses("n", server)
+        (done,) = model_statuses("n", known_models(server))
     assert values(waiting)["pending"] == "2"
     found = values(done)
     assert (found["pending"], found["failures"], found["inferences"]) == ("0", "2", "2")
@@ -234,11 +235,11 @@ def test_a_loaded_model_that_cannot_answer_is_an_error_with_its_counters(tmp_pat
     backend = FakeBackend()
     with serving(tmp_path, backend, {"m": fake(), "broken": fake("no number")}) as server:
         loaded(server, "m")
-        backend.models[0].problem = "no server answers"  # type: ignore[attr-defined]
-        backend.models[0].counters = {"retries": 4}  # type: ignore[attr-defined]
+        backend.models[0].problem = "no server answers"
+        backend.models[0].counters = {"retries": 4}
         with pytest.raises(TritonError):
             loaded(server, "broken")
-        broken, ill = model_statuses("n", server)
+        broken, ill = model_statuses("n", known_models(server))
     assert (ill.level, ill.message) == (ERROR, "no server answers")
     assert (values(ill)["state"], values(ill)["backend_retries"]) == ("UNAVAILABLE", "4")
     assert broken.level == ERROR
@@ -250,10 +251,14 @@ def test_each_version_that_serves_has_a_name_of_its_own(tmp_path: Path) -> None:
     toy = fake(config=policy, versions={1: 1.0, 2: 2.0})
     with serving(tmp_path, FakeBackend(), {"m": toy, "one": fake()}) as server:
         loaded(server, "m", "one")
-        found = {status.name: values(status) for status in model_statuses("n", server)}
+        found = {
+            status.name: values(status) for status in model_statuses("n", known_models(server))
+        }
         (tmp_path / "m/config.pbtxt").write_text('backend: "fake"')
         loaded(server, "m")
-        later = {status.name: values(status) for status in model_statuses("n", server)}
+        later = {
+            status.name: values(status) for status in model_statuses("n", known_models(server))
+        }
     assert set(found) == {"n: model m", "n: model m/1", "n: model one"}
     assert (found["n: model m"]["version"], found["n: model m/1"]["version"]) == ("2", "1")
     assert set(later) == {"n: model m", "n: model one"}

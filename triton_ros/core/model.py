@@ -147,6 +147,10 @@ class BackedModel:
         self.output_labels = output_labels or {}
         self._scheduler = scheduler
         self.instances = InstancePool(scheduler, executors, backend_model)
+        # asked once: a protocol's isinstance costs as much as a small model
+        self._problem = backend_model if isinstance(backend_model, ReportsProblem) else None
+        self._counters = backend_model if isinstance(backend_model, ReportsCounters) else None
+        self._built = backend_model if isinstance(backend_model, ReportsBuilt) else None
         self._processor = processor
         self._direct = (
             cache is None
@@ -189,18 +193,15 @@ class BackedModel:
 
     @property
     def problem(self) -> str:
-        model = self.instances.backend_model
-        return model.problem if isinstance(model, ReportsProblem) else ""
+        return self._problem.problem if self._problem else ""
 
     @property
     def counters(self) -> Mapping[str, int]:
-        model = self.instances.backend_model
-        return model.counters if isinstance(model, ReportsCounters) else {}
+        return self._counters.counters if self._counters else {}
 
     @property
     def built(self) -> tuple[str, ...]:
-        model = self.instances.backend_model
-        return tuple(model.built) if isinstance(model, ReportsBuilt) else ()
+        return tuple(self._built.built) if self._built else ()
 
     def infer_now(self, request: InferenceRequest) -> InferenceResponse | None:
         if not self._direct or not self._is_plain(request):

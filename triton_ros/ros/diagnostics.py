@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from std_msgs.msg import Header
 
+from triton_ros.core.control.load_progress import LoadProgress
 from triton_ros.core.control.model_state import IndexEntry, ModelState
 from triton_ros.core.errors import TritonError
 from triton_ros.core.server import InferenceServer, ModelDescription
@@ -77,26 +79,55 @@ def node_status(
     return status(f"{node}: node", level, message or state, values)
 
 
-def model_statuses(node: str, server: InferenceServer) -> list[DiagnosticStatus]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A version, what it serves (None where it does not), and how far its model's load is."""
+
+    entry: IndexEntry
+    model: ModelDescription | None
+    load: LoadProgress
+
+
+def known_models(server: InferenceServer) -> list[Known]:
+    """Every version of every model, asked for once a report."""
+    return [_known(server, entry) for entry in server.repository_index()]
+
+
+def _known(server: InferenceServer, entry: IndexEntry) -> Known:
+    """One that is not ready may be loaded all the same, with a problem."""
+    model = None
+    if entry.state is ModelState.READY or _failed(entry):
+        with contextlib.suppress(TritonError):  # unloaded a moment ago, or not loaded at all
+            model = server.describe(entry.name, entry.version or -1)
+    return Known(entry, model, server.load_progress(entry.name))
+
+
+def _failed(entry: IndexEntry) -> bool:
+    return entry.state is ModelState.UNAVAILABLE and entry.reason not in ("", "unloaded")
+
+
+def model_statuses(node: str, models: Sequence[Known]) -> list[DiagnosticStatus]:
     """All models of the repository, each with the version that answers who names none.
 
     Further versions that serve follow, as ``model <name>/<version>``.
     """
     found = []
-    for name, rows in groupby(server.repository_index(), key=lambda entry: entry.name):
-        versions = sorted(rows, key=lambda e: (e.state is ModelState.READY, e.version or 0))
-        for entry in reversed(versions):
-            if entry is versions[-1]:
-                found.append(model_status(f"{node}: model {name}", server, entry))
-            elif entry.state is ModelState.READY:
-                found.append(model_status(f"{node}: model {name}/{entry.version}", server, entry))
+    for name, rows in groupby(models, key=lambda known: known.entry.name):
+        versions = sorted(
+            rows, key=lambda k: (k.entry.state is ModelState.READY, k.entry.version or 0)
+        )
+        for known in reversed(versions):
+            if known is versions[-1]:
+                found.append(model_status(f"{node}: model {name}", known))
+            elif known.entry.state is ModelState.READY:
+                found.append(model_status(f"{node}: model {name}/{known.entry.version}", known))
     return found
 
 
-def model_status(title: str, server: InferenceServer, entry: IndexEntry) -> DiagnosticStatus:
+def model_status(title: str, known: Known) -> DiagnosticStatus:
     """A version's state, how far its model's load is, and its counters since it was loaded."""
+    entry, load = known.entry, known.load
     values: dict[str, object] = {"state": entry.state.value, "version": entry.version or 0}
-    load = server.load_progress(entry.name)
     message = entry.reason
     if load.loading:
         values |= {
@@ -105,17 +136,12 @@ def model_status(title: str, server: InferenceServer, entry: IndexEntry) -> Diag
             "load_attempt": load.attempt,
         }
         message = message or f"{entry.state.value}, {load.stage}"
+    if known.model is not None:
+        values |= counters(known.model)
     if entry.state is not ModelState.READY:
-        failed = entry.state is ModelState.UNAVAILABLE and entry.reason not in ("", "unloaded")
-        if failed:  # it may be loaded, with a problem
-            with contextlib.suppress(TritonError):
-                values |= counters(server.describe(entry.name, entry.version or -1))
-        return status(title, ERROR if failed else OK, message or entry.state.value, values)
-    try:
-        model = server.describe(entry.name, entry.version or -1)
-    except TritonError as error:  # unloaded a moment ago
-        return status(title, WARN, str(error), values)
-    values |= counters(model)
+        return status(title, ERROR if _failed(entry) else OK, message or entry.state.value, values)
+    if known.model is None:
+        return status(title, WARN, message or "it was unloaded just now", values)
     return status(title, WARN if entry.reason else OK, message or "READY", values)
 
 
@@ -151,32 +177,28 @@ def _mean_ms(duration: Duration) -> float:
     return duration.ns / duration.count / 1e6 if duration.count else 0.0
 
 
-def scheduler_status(node: str, server: InferenceServer) -> DiagnosticStatus:
+def scheduler_status(
+    node: str, models: Sequence[Known], cpu_thread_budget: int
+) -> DiagnosticStatus:
     """What all models that serve have waiting and running together."""
-    models = list(_serving(server))
-    busiest = max(models, key=lambda model: model.pending, default=None)
+    serving = [
+        known.model
+        for known in models
+        if known.model is not None and known.entry.state is ModelState.READY
+    ]
     values: dict[str, object] = {
-        "models": len(models),
-        "instances": sum(model.instance_count for model in models),
-        "pending": sum(model.pending for model in models),
-        "most_pending": busiest.pending if busiest else 0,
-        "inferences": sum(model.statistics.inference_count for model in models),
-        "executions": sum(model.statistics.execution_count for model in models),
-        "failures": sum(model.statistics.fail.count for model in models),
+        "models": len(serving),
+        "instances": sum(model.instance_count for model in serving),
+        "pending": sum(model.pending for model in serving),
+        "most_pending": max((model.pending for model in serving), default=0),
+        "inferences": sum(model.statistics.inference_count for model in serving),
+        "executions": sum(model.statistics.execution_count for model in serving),
+        "failures": sum(model.statistics.fail.count for model in serving),
         "threads": threading.active_count(),
-        "cpu_thread_budget": server.options.cpu_thread_budget,
+        "cpu_thread_budget": cpu_thread_budget,
     }
     message = f"{values['pending']} requests wait or run"
     return status(f"{node}: scheduler", OK, message, values)
-
-
-def _serving(server: InferenceServer) -> Iterator[ModelDescription]:
-    for entry in server.repository_index():
-        if entry.state is ModelState.READY:
-            try:
-                yield server.describe(entry.name, entry.version or -1)
-            except TritonError:  # unloaded a moment ago
-                continue
 
 
 class StreamState(Protocol):

@@ -164,9 +164,8 @@ class ImageStream:
         if self._started and self._subscription is None:
             self.statistics.note("")
             self._try_to_subscribe()
-        if self._outputs.outdated(self.settings):
+        if self._outputs.follow(self.settings):
             self.announce()
-        self._outputs.tidy(self.settings)
 
     def announce(self) -> None:
         """Publish (latched) which model answers; note it in diagnostics if none does.

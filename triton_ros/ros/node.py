@@ -183,8 +183,10 @@ class TritonNode(LifecycleNode):
         if self._server is not None and self._model_services is not None:
             try:
                 self._model_services.refresh()
-                statuses += diagnostics.model_statuses(name, self._server)
-                statuses.append(diagnostics.scheduler_status(name, self._server))
+                models = diagnostics.known_models(self._server)
+                statuses += diagnostics.model_statuses(name, models)
+                budget = self._server.options.cpu_thread_budget
+                statuses.append(diagnostics.scheduler_status(name, models, budget))
             except OSError as error:
                 problem = problem or f"model repository: {error}"
             refused = self._model_services.refused

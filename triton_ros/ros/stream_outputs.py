@@ -217,24 +217,12 @@ class StreamOutputs:
         check_interface(settings.model, model.interface)
         return model
 
-    def tidy(self, settings: StreamSettings) -> None:
-        """Take away the topics that only an earlier model could fill, some time after it went."""
-        if time.monotonic() - self._announced_at < LATE_S:
-            return
-        try:
-            model = self._describe(settings)
-        except TritonError:
-            return
-        kinds = {kind.topic for kind in kinds_of(model)}
-        with self._announcing:
-            gone = [topic for topic in self._answering if topic not in kinds]
-            publishers = [self._answering.pop(topic)[1] for topic in gone]
-        for publisher in publishers:
-            publisher.close()
+    def follow(self, settings: StreamSettings) -> bool:
+        """Whether another model serves than at the last `announce` (or one, or none any more).
 
-    def outdated(self, settings: StreamSettings) -> bool:
-        """Whether another model serves than at the last `announce` (or one, or none any more)."""
-        with self._announcing:
+        Topics that only an earlier model could fill are taken away, some time after it went.
+        """
+        with self._announcing:  # no load may announce its model between the two
             if self._closed:
                 return False
             try:
@@ -242,7 +230,19 @@ class StreamOutputs:
             except TritonError:
                 return self._announced is not None
             # Each load makes its own, also of the same file; new instances do, too.
-            return model.config is not self._announced
+            outdated = model.config is not self._announced
+        self._tidy(model)
+        return outdated
+
+    def _tidy(self, model: ModelDescription) -> None:
+        if time.monotonic() - self._announced_at < LATE_S:
+            return
+        kinds = {kind.topic for kind in kinds_of(model)}
+        with self._announcing:
+            gone = [topic for topic in self._answering if topic not in kinds]
+            publishers = [self._answering.pop(topic)[1] for topic in gone]
+        for publisher in publishers:
+            publisher.close()
 
     def close(self) -> None:
         with self._announcing:
