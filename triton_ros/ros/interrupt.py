@@ -3,12 +3,16 @@
 """A wait that a signal handler can end.
 
 A handler runs between two bytecodes of whatever the main thread does, also while that holds a
-lock; events and conditions can deadlock then.  `SimpleQueue.put` is made for it.
+lock; events and conditions can deadlock then.  `SimpleQueue.put` is made for it.  And it runs only
+once the main thread is back from C++: where that spins an executor, never.  So the signals' numbers
+also go to a pipe (`signal.set_wakeup_fd`), where a thread hears of them at once.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -22,14 +26,36 @@ class Interrupt:
     def __init__(self) -> None:
         self.is_set = False
         self._tokens: SimpleQueue[None] = SimpleQueue()
+        self._actions: list[Callable[[], None]] = []
 
     @classmethod
     def at_signals(cls) -> Interrupt:
-        """One that SIGINT and SIGTERM set from now on."""
+        """One that SIGINT and SIGTERM set from now on; for the main thread."""
         interrupt = cls()
         for number in SIGNALS:
             signal.signal(number, lambda *_: interrupt.set())
+        pipe, end = os.pipe()
+        os.set_blocking(end, False)
+        signal.set_wakeup_fd(end, warn_on_full_buffer=False)
+        threading.Thread(
+            target=interrupt._listen, args=(pipe,), name="signals", daemon=True
+        ).start()
         return interrupt
+
+    def _listen(self, pipe: int) -> None:
+        while os.read(pipe, 1)[0] not in SIGNALS:
+            pass
+        self.set()
+        for action in list(self._actions):
+            action()
+
+    def then(self, action: Callable[[], None]) -> None:
+        """Do something as soon as a signal came, in a thread that is not the main one; now, if one
+        came before.  It may be done twice.
+        """
+        self._actions.append(action)
+        if self.is_set:
+            action()
 
     @staticmethod
     def ignore_signals() -> None:

@@ -88,15 +88,12 @@ def _make_executor() -> Executor:
 
 
 def _spin(executor: Executor, interrupt: Interrupt) -> None:
-    """Until SIGINT or SIGTERM.
-
-    Python's signal handlers run between the calls only, and `EventsExecutor` without a timeout
-    never returns from one; hence the short timeout, which wakes nobody else.
-    """
+    """Until SIGINT or SIGTERM."""
+    interrupted: Future[None] = Future(executor=executor)
+    interrupt.then(lambda: interrupted.set_result(None))
     while not interrupt.is_set:
-        # A new one each time: the wait leaves a callback behind on a future that is not done.
-        never: Future[None] = Future(executor=executor)
-        executor.spin_until_future_complete(never, timeout_sec=0.2)
+        # Without a timeout `EventsExecutor` never sleeps (rclpy 9.1), nor lets other threads run.
+        executor.spin_until_future_complete(interrupted, timeout_sec=3600.0)
 
 
 def _end_process_if_stuck() -> None:
