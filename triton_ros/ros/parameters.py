@@ -238,17 +238,17 @@ def complete(node: Node, streams: Iterable[str]) -> None:
     for stream in streams:
         names = {f"{STREAMS}{stream}.{leaf}": spec for leaf, spec in STREAM.items()}
         there = [name for name in names if node.has_parameter(name)]
-        described = any(node.describe_parameter(name).description for name in there)
+        plain = [name for name in there if not node.describe_parameter(name).description]
         model = f"{STREAMS}{stream}.model"
-        if described and model not in there:
+        if len(plain) < len(there) and model not in there:
             for name in there:
                 node.undeclare_parameter(name)
             continue
-        for name, spec in names.items():
-            if name in there:
-                node.set_descriptor(name, _descriptor(spec))
-            else:
-                node.declare_parameter(name, spec.default, _descriptor(spec), ignore_override=True)
+        for name in plain:
+            node.set_descriptor(name, _descriptor(names[name]))
+        for name in (name for name in names if name not in there):
+            spec = names[name]
+            node.declare_parameter(name, spec.default, _descriptor(spec), ignore_override=True)
 
 
 def _value(node: Node, name: str, spec: Spec) -> Any:
