@@ -60,8 +60,9 @@ class BlazeFaceHead:
         """Threshold, decode what is left, blend, and undo the geometry."""
         (row,) = rows
         thresholds = context.thresholds
-        candidates, sure = surer(row[self.scores].reshape(-1), thresholds.score)
-        raw = row[self.regressors].reshape(len(self.anchors), -1)[candidates]
+        logits = row[self.scores].reshape(-1)
+        candidates, sure = surer(logits, thresholds.score)
+        raw = row[self.regressors].reshape(len(logits), -1)[candidates]
         anchors = self.anchors[candidates]
         centers, half = raw[:, :2] + anchors, raw[:, 2:4] / 2
         points = raw[:, 4:].reshape(-1, self.keypoints, 2) + anchors[:, None]
