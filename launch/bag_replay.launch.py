@@ -40,7 +40,7 @@ def generate_launch_description() -> LaunchDescription:
     """
     triton = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(Path(__file__).with_name("triton.launch.py"))),
-        launch_arguments={"use_sim_time": "true", "autostart": "true"}.items(),
+        launch_arguments={"use_sim_time": "true", "autostart": "true", "respawn": "false"}.items(),
     )
     play = ExecuteProcess(
         cmd=[

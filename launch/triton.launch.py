@@ -4,12 +4,12 @@
 
 The transitions are launch's own events, which do not need the `autostart` that launch_ros has from
 Kilted on; the node's parameter `autostart` is for where nothing launches it and is false here,
-whatever the file says: two who start it would be in each other's way.
+whatever the file says: two who start it would be in each other's way.  With `respawn` it is the
+other way round: for a while after a crash, launch would ask the services of the dead process.
 """
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler
-from launch.conditions import IfCondition
 from launch.events import matches_action
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
@@ -20,6 +20,7 @@ from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
 PACKAGE = "triton_ros"
+RESPAWN_DELAY_S = 2.0
 PARAMS_FILE = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "triton.yaml"])
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -44,6 +45,12 @@ ARGUMENTS = [
         description="Configure and activate the node; false leaves it unconfigured",
     ),
     DeclareLaunchArgument(
+        "respawn",
+        default_value="false",
+        choices=["true", "false"],
+        description="Start the process again when it ends, however it does",
+    ),
+    DeclareLaunchArgument(
         "use_sim_time",
         default_value="false",
         choices=["true", "false"],
@@ -66,7 +73,10 @@ def generate_launch_description() -> LaunchDescription:
 def start(context: LaunchContext) -> list:
     """The node and its two transitions, once the arguments are known."""
     use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
-    own = {"use_sim_time": use_sim_time, "autostart": False}
+    respawn, autostart = (
+        LaunchConfiguration(name).perform(context) == "true" for name in ("respawn", "autostart")
+    )
+    own = {"use_sim_time": use_sim_time, "autostart": autostart and respawn}
     parameters = [LaunchConfiguration("params_file"), own]
     repositories = LaunchConfiguration("model_repository").perform(context)
     if repositories:
@@ -82,8 +92,11 @@ def start(context: LaunchContext) -> list:
         parameters=parameters,
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         output="screen",
+        respawn=respawn,
+        respawn_delay=RESPAWN_DELAY_S,
     )
-    autostart = IfCondition(LaunchConfiguration("autostart"))
+    if respawn or not autostart:
+        return [node]
     configured = OnStateTransition(
         target_lifecycle_node=node,
         start_state="configuring",
@@ -92,13 +105,13 @@ def start(context: LaunchContext) -> list:
         handle_once=True,  # whoever configures it again later decides what follows
     )
     return [
-        RegisterEventHandler(configured, condition=autostart),
+        RegisterEventHandler(configured),
         node,
-        transition(node, Transition.TRANSITION_CONFIGURE, condition=autostart),
+        transition(node, Transition.TRANSITION_CONFIGURE),
     ]
 
 
-def transition(node: LifecycleNode, transition_id: int, **options: object) -> EmitEvent:
+def transition(node: LifecycleNode, transition_id: int) -> EmitEvent:
     """Ask the node for a transition, as soon as it offers the service."""
     event = ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition_id)
-    return EmitEvent(event=event, **options)
+    return EmitEvent(event=event)
