@@ -10,10 +10,8 @@ from statistics import median
 
 from benchmarks.resources import resident_mb
 
-WARM_UP = 0.5
-"""The share of the samples that is not looked at.  Half, because what malloc holds, used and free
-(`mallinfo2`), grows for the first 700 swaps of `benchmarks.soak`, and then no more in 800 others.
-"""
+WARM_UP = 0.25
+"""The share of the samples that is not looked at."""
 
 
 @dataclass(frozen=True)

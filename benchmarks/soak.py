@@ -4,7 +4,7 @@
 
 The cameras and swaps of `benchmarks.swap`, with clients of HTTP and gRPC (JSON, binary tensors,
 shared memory, streams) on the same models.  The node's resident memory, threads, file descriptors
-and shared-memory maps are looked at every few seconds.  After a warm-up (the first half; see
+and shared-memory maps are looked at every few seconds.  After a warm-up (the first quarter; see
 `benchmarks.held`), their medians of the first and of the last quarter may differ by 2 %; every
 frame has to be answered.
 """

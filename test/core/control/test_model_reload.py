@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,9 @@ from fake_backend import (
 from lifecycle_checks import Serve, finalized_once, index, infer, why
 from toy_models import write_repository
 
-from triton_ros.core.errors import (
-    UnavailableError,
-)
+from triton_ros.core.errors import UnavailableError
+from triton_ros.core.execution.executor import Executor
+from triton_ros.core.scheduling.scheduler import Scheduler
 
 ALL = "version_policy { all {} }"
 
@@ -47,6 +49,29 @@ def test_a_failed_reload_leaves_the_old_one_serving(
     loaded(server, "m")
     assert infer(server) == 2
     assert index(server) == {1: ("READY", "")}
+
+
+def test_what_was_replaced_is_freed_by_its_references_alone(serve: Serve, root: Path) -> None:
+    """The garbage collector comes late, and what it frees then leaves holes in the memory."""
+
+    def working() -> set[weakref.ref[Any]]:
+        return {weakref.ref(o) for o in gc.get_objects() if isinstance(o, (Executor, Scheduler))}
+
+    server = serve(m=fake(1))
+    others = working()
+    loaded(server, "m")
+    infer(server)
+    replaced = working() - others
+    assert len(replaced) == 2
+    gc.disable()
+    try:
+        write_repository(root, {"m": fake(2)})
+        loaded(server, "m")
+        assert infer(server) == 2
+        server.close(TIMEOUT)
+        assert not [ref() for ref in replaced if ref() is not None]
+    finally:
+        gc.enable()
 
 
 def test_a_failed_new_version_leaves_the_old_one_serving(serve: Serve, root: Path) -> None:

@@ -154,9 +154,8 @@ def test_a_rescheduled_request_runs_again_and_is_answered_once() -> None:
         queued.append(item)
         return True
 
-    run.reschedule = queue
     item, answers = asked(1)
-    run.run([item])
+    run.run([item], reschedule=queue)
     assert queued == [item]
     assert not answers.values
     item.inputs = {"x": row(3)}

@@ -195,10 +195,8 @@ def test_after_the_end_every_call_raises_and_changes_nothing(first: str, second:
             calls[second](request)
         raised.append(str(error.value))
 
-    run = executor(only(end_twice))
-    run.reschedule = lambda item: True
     item, answers = asked()
-    run.run([item])
+    executor(only(end_twice)).run([item], reschedule=lambda item: True)
     assert "has ended a request before" in raised[0]
     assert len(answers.values) == (first != "reschedule")
 

@@ -225,12 +225,12 @@ def test_a_model_that_calls_another_one_lends_it_what_it_holds(
     b = make("b", group=R, limiter=limiter)
 
     class Calling(Executor):
-        def run(self, items: Any, grant: Any = None) -> None:
+        def run(self, items: Any, grant: Any = None, reschedule: Any = None) -> None:
             grants.append(grant)
             b.submit([item(stranger)])
             b.submit([item(below, caller=Caller(frozenset({"a"}), (grant,)))])
             below.wait()
-            super().run(items, grant)
+            super().run(items, grant, reschedule)
 
     a = make("a", 0, group=R, limiter=limiter)
     model = FakeModel(backend, "a", 1.0)

@@ -167,7 +167,7 @@ def test_an_item_that_nothing_answered_is_answered(make: Make) -> None:
     """An executor's own fault, not one of its model."""
 
     class Broken(Executor):
-        def run(self, items: Any, grant: Any = None) -> None:
+        def run(self, items: Any, grant: Any = None, reschedule: Any = None) -> None:
             raise RuntimeError("broken")
 
     scheduler, done = make(), Outcomes()

@@ -22,6 +22,7 @@ from triton_ros.core.execution.payload import BufferPool, Item, finished, gap, w
 from triton_ros.core.execution.request_execution import (
     MakeCalls,
     RequestRunner,
+    Reschedule,
     as_request_instance,
     ours,
 )
@@ -84,8 +85,6 @@ class Executor:
         self.group = group or InstanceGroup()
         self.device = device
         self.host_policy = host_policy
-        self.reschedule: Callable[[Item], bool] = lambda item: False
-        """Queues a running item again; set by the scheduler."""
         self._plan = BatchPlan.of(config)
         self._statistics = statistics
         self._clock = clock
@@ -102,7 +101,12 @@ class Executor:
         """Memory of batch tensors that are kept for the next batch."""
         return self._pool.pooled_bytes
 
-    def run(self, items: Sequence[Item], grant: Grant | None = None) -> None:
+    def run(
+        self,
+        items: Sequence[Item],
+        grant: Grant | None = None,
+        reschedule: Reschedule = lambda item: False,
+    ) -> None:
         """Answer all items; `grant` is what the rate limiter lets them hold meanwhile."""
         start = self._clock()
         for item in items:
@@ -110,7 +114,7 @@ class Executor:
                 items = self._without_cancelled(items, start)
                 break
         if self._runner is not None:
-            self._runner.run(items, grant, start, self.reschedule, self._statistics)
+            self._runner.run(items, grant, start, reschedule, self._statistics)
             return
         if len(items) == 1 and self._plan.plain and not items[0].null:
             inputs = whole(items[0], self._plan.batched)

@@ -44,6 +44,8 @@ _LOG = logging.getLogger(__name__)
 
 Deliver: TypeAlias = Callable[[Item, dict[str, Array] | TritonError, Timing], None]
 MakeCalls: TypeAlias = Callable[[Caller], ModelCalls]
+Reschedule: TypeAlias = Callable[[Item], bool]
+"""Queues a running item again; False if that is not for its model."""
 
 _NO_REQUEST = InferenceRequest("", {})
 
@@ -73,7 +75,7 @@ class _Run:
     decoupled: bool
     clock: Callable[[], int]
     deliver: Deliver
-    reschedule: Callable[[Item], bool]
+    reschedule: Reschedule
     start: int
     reporter: ReportsTimes | None
     """The instance, if it tells times of its own."""
@@ -302,7 +304,7 @@ class RequestRunner:
         items: Sequence[Item],
         grant: Grant | None,
         start: int,
-        reschedule: Callable[[Item], bool],
+        reschedule: Reschedule,
         statistics: StatisticsCollector,
     ) -> None:
         """Answer all items; those of a decoupled model may be answered later."""

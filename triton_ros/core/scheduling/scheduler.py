@@ -100,8 +100,6 @@ class Scheduler:
             except ConfigError:
                 self._leave(executors)
                 raise
-        for executor in executors:
-            executor.reschedule = self._reschedule
         threads = [
             threading.Thread(target=self._work, name=f"{self._name}_{e.index}", daemon=True)
             for e in executors
@@ -210,7 +208,7 @@ class Scheduler:
         if executor is None:
             return False
         try:
-            executor.run((item,))
+            executor.run((item,), reschedule=self._reschedule)
         finally:
             self.give_back(executor)
         return True
@@ -299,7 +297,7 @@ class Scheduler:
 
     def _run(self, executor: Executor, items: Sequence[Item], grant: Grant | None) -> None:
         try:
-            executor.run(items, grant)
+            executor.run(items, grant, self._reschedule)
         except BaseException as error:  # `sys.exit` in a model, say: the instance serves on
             _LOG.exception("model '%s': an instance was interrupted", self._name)
             settle(items, InternalError(f"model '{self._name}' failed: {error!r}"))
