@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 Reserve = Callable[[str, int], int]
@@ -16,29 +17,34 @@ def make_allocator(trt: Any, reserve: Reserve) -> Any:
 
     TensorRT turns an exception of a callback into a null pointer and prints it; so it is kept.
     """
+    return _class(trt)(reserve)
 
+
+@cache  # a class is a circle: one for each instance would wait for the garbage collector
+def _class(trt: Any) -> Any:
     class Allocator(trt.IOutputAllocator):  # type: ignore[misc]
-        def __init__(self) -> None:
+        def __init__(self, reserve: Reserve) -> None:
             trt.IOutputAllocator.__init__(self)
             self.shape: tuple[int, ...] | None = None
             self.failure: Exception | None = None
+            self._reserve = reserve
 
         def reallocate_output(self, name: str, memory: int, size: int, alignment: int) -> int:
-            return self._reserve(name, size)
+            return self._address(name, size)
 
         def reallocate_output_async(
             self, name: str, memory: int, size: int, alignment: int, stream: int
         ) -> int:
-            return self._reserve(name, size)
+            return self._address(name, size)
 
         def notify_shape(self, name: str, shape: Any) -> None:
             self.shape = tuple(int(size) for size in shape)
 
-        def _reserve(self, name: str, size: int) -> int:
+        def _address(self, name: str, size: int) -> int:
             try:
-                return reserve(name, size)
+                return self._reserve(name, size)
             except Exception as error:
                 self.failure = error
                 return 0
 
-    return Allocator()
+    return Allocator
