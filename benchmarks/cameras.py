@@ -137,20 +137,22 @@ class Cameras:
         run.seconds = time.perf_counter() - start
         return run
 
-    def saturated(self, outstanding: int, seconds: float) -> Run:
-        """That many frames of each camera always on their way: an answer sends the next frame."""
+    def saturated(self, on_their_way: int, seconds: float) -> Run:
+        """That many frames always on their way, from each camera in its turn: an answer sends the
+        next frame.
+        """
         run = self._run = self._empty()
         start = time.perf_counter()
-        self._answered = self._publish
-        for _ in range(outstanding):
-            for number in range(len(self._publishers)):
-                self._publish(number)
+        count = len(self._publishers)
+        self._answered = lambda number: self._publish((number + on_their_way) % count)
+        for index in range(on_their_way):
+            self._publish(index % count)
         self.spin_for(seconds)
         self._answered = None
         run.publishing_s = run.seconds = time.perf_counter() - start
-        count = run.answered
+        answered = run.answered
         self._until(lambda: run.answered == run.frames, "the last answer")
-        run.answered = count
+        run.answered = answered
         return run
 
     def spin_for(self, seconds: float) -> None:

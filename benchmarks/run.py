@@ -14,6 +14,8 @@
 - ``versus``: rows of (model, cameras): by system (``triton_ros``, ``spin``, ``threads``) the
   medians of ``frames_per_second``, ``cpu_ms_saturated``, ``cpu_ms_paced``, and ``latency_ms``, and
   ``ratios`` of ours over theirs (and ``p50_ms``, ``p99_ms``); see `benchmarks.versus`;
+- ``scale``: rows of a picture's size, by number of cameras: ``cpu_ms`` a frame, its ratio
+  ``over_one_camera``, ``frames_per_second``; see `benchmarks.scale`;
 - ``efficiency``: rows of a picture's size, see `benchmarks.efficiency`;
 - ``server``: what the server costs without ROS, see `benchmarks.server_cost`;
 - ``swap``: ``before`` and ``during`` {frames, lost, latency_ms}, ``p99_ratio``;
@@ -42,6 +44,7 @@ from benchmarks import (
     efficiency,
     idle,
     load,
+    scale,
     server_cost,
     startup,
     swap,
@@ -55,6 +58,7 @@ OUTPUT = CHECKOUT / "build" / "bench"
 PARTS: dict[str, Callable[[bool], Any]] = {
     "load": load.measure,
     "versus": versus.measure,
+    "scale": scale.measure,
     "efficiency": efficiency.measure,
     "server": server_cost.measure,
     "swap": swap.measure,

@@ -104,7 +104,7 @@ def saturated(rig: Rig, count: int, found: dict[str, list[float]]) -> None:
     """As fast as it goes."""
     cameras_, process = rig
     used = process.cpu_seconds()
-    run = cameras_.saturated(-(-ON_THEIR_WAY // count), SATURATED_S)
+    run = cameras_.saturated(max(ON_THEIR_WAY, count), SATURATED_S)
     used = process.cpu_seconds() - used
     found["frames_per_second"].append(run.answered / run.seconds)
     found["cpu_ms_saturated"].append(used / run.answered * 1e3)
