@@ -120,9 +120,13 @@ class WorkerInstance:
         """
         for _ in range(2):
             worker = self._usable()
-            with worker.listening():
-                if _sent(worker, batch):
+            try:
+                with worker.listening():
+                    _send(worker, batch)
                     return worker, worker.wait("execute", self._timeout)
+            except WorkerDied:
+                if batch[0].worker is worker:
+                    raise
         raise WorkerDied(worker.death)
 
     def _usable(self) -> WorkerProcess:
@@ -223,11 +227,12 @@ class WorkerInstance:
             self._failures += 1
             self._why = f"{self.name}: {worker.death}"
             self.ready = True
-            waiting = list(self._running.values()) if self._decoupled else []
+            running = list(self._running.values()) if self._decoupled else []
             self._state.notify_all()
         _LOG.error("%s: %s; it is started again", self.name, worker.death)
         threading.Thread(target=self._restart, args=(worker,), name=self.name, daemon=True).start()
-        self._fail(waiting, self._unhealthy(worker.death))
+        lost = [each for each in running if each.worker is worker]
+        self._fail(lost, self._unhealthy(worker.death))
 
     def _restart(self, dead: WorkerProcess) -> None:
         dead.close()
@@ -258,13 +263,11 @@ class WorkerInstance:
             self._died(worker)  # between its start and now
 
 
-def _sent(worker: WorkerProcess, batch: Sequence[_Running]) -> bool:
-    """False if it died while it was idle, which took nothing with it."""
-    try:
-        worker.send({"op": "execute", "requests": [running.entry(worker) for running in batch]})
-    except WorkerDied:
-        return False
-    return True
+def _send(worker: WorkerProcess, batch: Sequence[_Running]) -> None:
+    """Raises `WorkerDied` if it died while it was idle, which took nothing with it."""
+    worker.send({"op": "execute", "requests": [running.entry(worker) for running in batch]})
+    for running in batch:
+        running.worker = worker
 
 
 class _Running:
@@ -273,6 +276,8 @@ class _Running:
     def __init__(self, number: int, request: ExecutionRequest) -> None:
         self.number = number
         self.request = request
+        self.worker: WorkerProcess | None = None
+        """Which has it, and takes it along when it dies."""
         self.error: TritonError | None = None
         self.answered = False
         self.reschedule = False
