@@ -88,7 +88,7 @@ def test_nothing_is_left_of_ten_thousand_clients(tmp_path: Path) -> None:
         hang_up(found, 100, 99)
         cancel(found, 100, 99)
         wait_for(lambda: found.in_flight == 0)
-        # gRPC's pool keeps its threads; there are never more than calls at once
+        # gRPC's threads stay for a minute; there are never more than calls at once
         before = resources()
         workers = [
             threading.Thread(target=work, args=(found, count // (THREADS // 2), seed))

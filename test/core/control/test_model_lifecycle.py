@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def test_unloading_waits_for_running_requests(serve: Serve, backend: FakeBackend
     server.submit(request("m"), done)
     gate.wait_entered()
     unloading = server.unload_model("m")
-    with pytest.raises(TimeoutError):
+    with pytest.raises(futures.TimeoutError):  # not the builtin before Python 3.11
         unloading.result(0.05)
     assert index(server) == {1: ("UNLOADING", "")}
     with pytest.raises(UnavailableError, match="version 1 is UNLOADING"):

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from triton_ros.core.errors import ConfigError, TritonError, missing_package
 from triton_ros.frontends.data_plane import DataPlane
 from triton_ros.frontends.error_mapping import grpc_status
+from triton_ros.frontends.grpc.call_threads import CallThreads
 from triton_ros.frontends.grpc.control import CALLS, health
 from triton_ros.frontends.grpc.inference import InferenceCalls, unexpected
 from triton_ros.frontends.grpc.told import host_of, told
@@ -44,7 +44,7 @@ class GrpcFrontend:
             "grpc_restricted_protocol", options.grpc_restricted_protocol, KEY_PREFIX
         )
         # As many threads as calls: none waits for another's, so health answers always.
-        self._pool = ThreadPoolExecutor(options.max_connections, "triton_ros gRPC")
+        self._pool = CallThreads(options.max_connections, "triton_ros gRPC")
         self._server: Any = None
         self.port = 0
 
