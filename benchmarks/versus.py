@@ -106,8 +106,9 @@ def saturated(rig: Rig, count: int, found: dict[str, list[float]]) -> None:
     used = process.cpu_seconds()
     run = cameras_.saturated(max(ON_THEIR_WAY, count), SATURATED_S)
     used = process.cpu_seconds() - used
-    found["frames_per_second"].append(run.answered / run.seconds)
-    found["cpu_ms_saturated"].append(used / run.answered * 1e3)
+    answered = max(run.answered, 1)  # with threads, the peer may answer none for a second
+    found["frames_per_second"].append(answered / run.seconds)
+    found["cpu_ms_saturated"].append(used / answered * 1e3)
 
 
 def paced(rig: Rig, hertz: float, found: dict[str, list[float]]) -> None:
