@@ -3,12 +3,11 @@
 """`make soak`: everything at once for a long time, and nothing grows.
 
 The cameras and swaps of `benchmarks.swap`, with clients of HTTP and gRPC (JSON, binary tensors,
-shared memory, streams) on the same models.  Both servers take a thread more from their pools when
-a request comes while all theirs are busy, so a short rush at the start has them take what they will
-ever need here.  The node's resident memory, threads, file descriptors
-and shared-memory maps are looked at every few seconds.  After a warm-up (the first quarter; see
-`benchmarks.held`), their medians of the first and of the last quarter may differ by 2 %; every
-frame has to be answered.
+shared memory, streams) on the same models.  Both servers take a thread more when a request comes
+while all theirs are busy, so a short rush at the start has them take what they will need.  The
+node's resident memory, threads, file descriptors and shared-memory maps are looked at every few
+seconds.  After a warm-up, its first and its last quarter may differ by 2 % (`benchmarks.held`);
+every frame has to be answered.
 """
 
 from __future__ import annotations
