@@ -15,7 +15,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeAlias, TypeVar
@@ -28,8 +28,11 @@ Spot: TypeAlias = "SimpleQueue[Work | None]"
 IDLE_S = 60.0
 
 
-class CallThreads(Executor):
-    """At most `most` threads; what comes while all are busy waits in its order."""
+class CallThreads:
+    """At most `most` threads; what comes while all are busy waits in its order.
+
+    grpc wants an executor of which it only calls `submit`.
+    """
 
     def __init__(self, most: int, name: str, idle_s: float = IDLE_S) -> None:
         self._most, self._name, self._idle_s = most, name, idle_s
@@ -47,12 +50,12 @@ class CallThreads(Executor):
             return len(self._threads), len(self._idle)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """See `concurrent.futures.Executor`.  Raises `RuntimeError` after `shutdown`."""
+        """See `concurrent.futures.Executor`.  Raises `RuntimeError` after `close`."""
         future: Future[T] = Future()
         work = (future, partial(fn, *args, **kwargs))
         with self._lock:
             if self._closed:
-                raise RuntimeError(f"{self._name}: no call is taken after shutdown")
+                raise RuntimeError(f"{self._name}: no call is taken after close")
             if self._idle:
                 self._idle.pop().put(work)
             elif len(self._threads) < self._most:
@@ -61,20 +64,15 @@ class CallThreads(Executor):
                 self._waiting.append(work)
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """See `concurrent.futures.Executor`."""
+    def close(self) -> None:
+        """Take no more; returns when what runs and what waits has ended."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
             threads = list(self._threads)
-            dropped = list(self._waiting) if cancel_futures else []
-            if dropped:
-                self._waiting.clear()
-        for future, _ in dropped:
-            future.cancel()
         for spot in idle:
             spot.put(None)
-        for thread in threads if wait else ():
+        for thread in threads:
             thread.join()
 
     def _start(self, work: Work) -> None:

@@ -44,7 +44,7 @@ class GrpcFrontend:
             "grpc_restricted_protocol", options.grpc_restricted_protocol, KEY_PREFIX
         )
         # As many threads as calls: none waits for another's, so health answers always.
-        self._pool = CallThreads(options.max_connections, "triton_ros gRPC")
+        self._threads = CallThreads(options.max_connections, "triton_ros gRPC")
         self._server: Any = None
         self.port = 0
 
@@ -52,7 +52,7 @@ class GrpcFrontend:
         """Listen.  Raises `ConfigError` for an address, a port or a certificate that cannot be."""
         options = self._options
         server = self._grpc.server(
-            self._pool,
+            self._threads,
             handlers=(_Handlers(self._methods()),),
             options=[
                 ("grpc.max_receive_message_length", options.grpc_max_message_size),
@@ -75,7 +75,7 @@ class GrpcFrontend:
         """Refuse what is new, give what is under way `timeout` seconds, then cut it off."""
         if self._server is not None:
             self._server.stop(timeout).wait()
-        self._pool.shutdown()
+        self._threads.close()
 
     def _listen(self, server: Any) -> int:
         options = self._options
